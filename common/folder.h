@@ -1,0 +1,34 @@
+/* common/folder.h: what an ImageFolder holds, without opening an image.
+ *
+ * Classes are the sorted sub-folders of root/path; images are found at any
+ * depth below a class, as in Tiny ImageNet's train/<wnid>/images/. Links that
+ * stay beneath the root are followed, others are left out. The order is by
+ * class, then by path (bytes), the same on every machine.
+ */
+#pragma once
+#include <stdint.h>
+#include "common/error.h"
+
+struct folder_image {
+    char   *path;               // below folder.dir, owned by the folder
+    int     label;              // index of its class
+    int64_t bytes, mtime_nanos;
+};
+
+struct folder {
+    char                *dir;           // absolute
+    char               **classes;       // names
+    int                  n_classes;
+    struct folder_image *images;
+    int64_t              n_images;
+};
+
+// path may be "". Endings .jpg .jpeg .png in any case count as images.
+// ERR_DATA when there is no class or no image; caller frees.
+int  folder_scan(const char *root, const char *path, struct folder **out,
+                 struct error *err);
+void folder_free(struct folder *f);
+
+// Keeps at most `limit` images, evenly over classes, chosen by
+// STREAM_LIMIT and seed; the order stays.
+void folder_limit(struct folder *f, int64_t limit, uint64_t seed);

@@ -1,0 +1,104 @@
+/* common/job.h: a job spec, and the only place with its fields, defaults,
+ * limits and messages.
+ *
+ * One table of fields in job.c drives parsing, defaults, the checks and their
+ * messages, the command line's options and the text about them: a new field is
+ * one row there and one member here.
+ */
+#pragma once
+#include <stdbool.h>
+#include <stdint.h>
+#include <jansson.h>
+#include "common/error.h"
+
+enum { JOB_STAGES = 4, JOB_MAX_LIST = 256 };
+
+enum job_norm      { NORM_BATCH, NORM_NONE };
+enum job_init      { INIT_PYTORCH, INIT_KAIMING };
+enum job_source    { SOURCE_SYNTHETIC, SOURCE_FOLDER };
+enum job_augment   { AUGMENT_NONE, AUGMENT_FLIP, AUGMENT_CROP_FLIP };
+enum job_optimizer { OPTIMIZER_SGD, OPTIMIZER_ADAM, OPTIMIZER_ADAMW };
+enum job_schedule  { SCHEDULE_CONSTANT, SCHEDULE_COSINE, SCHEDULE_STEP };
+enum job_precision { PRECISION_AUTO, PRECISION_F32, PRECISION_TF32,
+                     PRECISION_BF16 };
+enum job_nonfinite { NONFINITE_STOP, NONFINITE_CONTINUE };
+
+// Bits of job.record.quantities; names are grad_out, grad_w, weight.
+enum job_quantity  { QUANTITY_GRAD_OUT, QUANTITY_GRAD_W, QUANTITY_WEIGHT,
+                     QUANTITY_COUNT };
+extern const char *const job_quantity_names[QUANTITY_COUNT];
+
+struct job {
+    char name[64 * 4 + 1];              // UTF-8, 1..64 characters
+    struct {
+        char          arch[16];         // "resnet50"
+        bool          skip[JOB_STAGES]; // by stage, layer1 first
+        enum job_norm norm;
+        enum job_init init;
+        double        width;
+        int           classes;          // 0 = the data set's
+    } model;
+    struct {
+        enum job_source  source;
+        char             root[65], path[1025];
+        int              image_size;
+        double           mean[3], std[3];
+        int64_t          limit;         // 0 = all (null in JSON)
+        bool             shuffle;
+        enum job_augment augment;
+        struct { int classes, images, size; } synthetic;
+    } data;
+    struct {
+        int                epochs, batch;
+        enum job_optimizer optimizer;
+        double             lr, momentum, weight_decay;
+        enum job_schedule  schedule;
+        int                warmup_epochs;
+        enum job_precision precision;
+        uint64_t           seed;
+        enum job_nonfinite on_nonfinite;
+    } train;
+    struct {
+        char    *layers[JOB_MAX_LIST];  // globs, owned; "all", "notebook" and
+        int      n_layers;              // [] are kept as written
+        bool     layers_word;           // a word in JSON, not a list
+        unsigned quantities;            // bits 1 << QUANTITY_
+        int      samples;               // per layer and epoch; 0 = all
+        bool     early_steps;
+    } record;
+    char    device[16];                 // auto cpu cuda cuda:N reference
+    int     priority;
+    int64_t after[JOB_MAX_LIST];
+    int     n_after;
+};
+
+// Reads a spec as clients write it: any subset of the fields, and "preset".
+// Returns the job (job_free), or NULL and an array of
+// {"pointer", "value", "message"} in *problems, one for every mistake; the
+// caller owns it. Never looks at data roots or ids: the daemon does.
+struct job *job_parse(const json_t *spec, json_t **problems);
+
+// The whole spec with every default filled in, in the table's order.
+// job_parse(job_to_json(j)) gives j again. Caller owns.
+json_t     *job_to_json(const struct job *job);
+void        job_free(struct job *job);
+
+// Strict JSON text: no duplicate keys, no more than 32 deep, one object.
+json_t     *job_load_text(const char *text, size_t len, struct error *err);
+
+// The table, for those who make options, documents and forms of it.
+struct job_field {
+    const char *path;           // "train.batch"
+    const char *values;         // "2..4096", "sgd|adam|adamw", "text", ...
+    const char *help;           // one line
+    const char *option;         // "--batch"; NULL = only in a spec file
+    bool        flag;           // --x / --no-x, takes no value
+};
+const struct job_field *job_fields(int *n);
+
+// Presets by name: a merge patch over the defaults (borrowed text), or NULL.
+const char *job_preset(const char *name);
+extern const char *const job_preset_names[];    // ends with NULL
+
+// The layers of the notebook; ends with NULL.
+extern const char *const job_notebook_layers[];

@@ -1,0 +1,38 @@
+/* model/nets.h: networks by name. A network is one file and one row here. */
+#pragma once
+#include "common/job.h"
+#include "model/graph.h"
+
+struct net_opts {
+    const char   *arch;                 // "resnet50"
+    bool          skip[JOB_STAGES];
+    enum job_norm norm;
+    enum start    start;
+    double        width;                // 1 = the paper's
+    int           classes, batch, image_size;
+    struct input  input;
+};
+
+// Sealed and free of taps, or NULL with err; caller frees.
+struct graph *net_build(const struct net_opts *o, struct error *err);
+
+// What a job asks for; classes is used when the spec leaves them open.
+struct net_opts net_opts_of(const struct job *job, int classes, int batch);
+
+extern const char *const net_names[];   // ends with NULL
+
+// What people ask about a network; no backend needed.
+struct net_layer {
+    const char  *name;                  // the graph's
+    int          node;
+    int          depth;     // convolutions on the main path up to and with it;
+                            // a downsample has its block's last one's
+    bool         main;      // a convolution of the main path: not downsample,
+                            // not fc
+    struct shape out;
+};
+int     net_layers(const struct graph *g, struct net_layer **out); // how many
+int64_t net_parameters(const struct graph *g, bool used_only);
+// Bytes a float32 training step holds: weights, gradients, optimizer state and
+// planned activations; library workspaces not counted.
+int64_t net_memory(const struct graph *g, const struct job *job);
