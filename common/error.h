@@ -24,6 +24,7 @@ struct error {
     char text[512];     // lower case, no full stop, names thing and limits
 };
 
-// Fills err (which may be NULL) and returns code.
+// Fills err (which may be NULL) and returns code. The parentheses keep cmocka's
+// macro of the same name out.
 __attribute__((format(printf, 3, 4)))
-int fail(struct error *err, int code, const char *fmt, ...);
+int (fail)(struct error *err, int code, const char *fmt, ...);

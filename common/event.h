@@ -17,6 +17,11 @@ json_t *event_new(const char *type);
 // Null for nan and infinities: JSON has neither.
 json_t *event_number(double x);
 
+// Compact JSON text of any value, members in the order they were set. A real
+// has as few digits as read back as the same double: 0.1, not
+// 0.10000000000000001. Caller owns.
+char   *event_text(const json_t *value);
+
 // Takes event. Writes it as one line and flushes; ERR_IO when the reader left.
 int     event_write(FILE *out, json_t *event, struct error *err);
 
@@ -26,5 +31,6 @@ bool    event_is_stored(const char *type);
 bool    event_is_last(const char *type);
 
 // Splices "job":..,"seq":..,"n":.. in front of the members of line (one JSON
-// object without newline, as a worker printed it). Caller owns the text.
+// object without newline, as a worker printed it). A seq or n of 0 is left
+// out: events that are not stored have none. Caller owns the text.
 char   *event_stamp(const char *line, int64_t job, int64_t seq, int64_t n);

@@ -12,6 +12,7 @@
 #pragma once
 #include <stdint.h>
 #include <jansson.h>
+#include "common/error.h"
 
 enum grid { GRID_NOTEBOOK, GRID_EXTENDED, GRID_DECADE8, GRID_COUNT };
 enum { HIST_MAX_BINS = 320 };
