@@ -35,7 +35,7 @@ enum start { START_PYTORCH, START_KAIMING };
 struct shape   { int n, c, h, w; };
 struct input   { float mean[3], std[3]; };      // of pixel values / 255
 struct conv    { int out, k, stride, pad; bool bias; };     // stride 0 = 1
-struct norm    { float eps, momentum; };                    // 0 = 1e-5, 0.1
+struct norm    { double eps, momentum; };                   // 0 = 1e-5, 0.1
 struct maxpool { int k, stride, pad; };
 struct linear  { int out; };                                // with bias
 
@@ -88,6 +88,8 @@ struct graph {                          // read-only outside graph.c
     enum start    start;
     char          prefix[64];
     bool          unused;               // builders now only declare parameters
+    int           n_params;             // PARAM rows, unused ones too
+    struct shape *ghosts; int n_ghosts; // graph.c's: outputs of unused ops
     struct error  err;                  // first mistake; code 0 = none
 };
 
@@ -98,7 +100,8 @@ val  graph_find(const struct graph *g, const char *name);       // or BAD_VAL
 struct shape graph_shape(const struct graph *g, val v);
 int64_t      graph_elements(const struct graph *g, val v);
 
-// Taps may be added before or after sealing, but before a compile.
+// Taps may be added before or after sealing, but before a compile. v must be an
+// activation or a used parameter, one that needs_grad for SIDE_GRAD.
 void graph_tap(struct graph *g, val v, enum side side);
 
 // Nodes whose output is a layer people name: convolutions and linears.
