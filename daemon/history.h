@@ -1,0 +1,94 @@
+/* daemon/history.h: a job's records in memory, built from its event lines.
+ *
+ * The event log is the truth; a history says the same in a form that views can
+ * be computed from: arrays of numbers, no JSON. Feed it the job's stored lines
+ * in order, then every line (live ones too) as it comes. It is open data, read
+ * by views.c; only history.c writes it. No locks: the caller sees to it that
+ * nobody reads while a line is added.
+ */
+#pragma once
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include "common/error.h"
+#include "common/hist.h"
+#include "common/job.h"
+
+// Records beyond this are not kept (the events still have them). 54 layers,
+// 300 epochs and 20 samples take about 6 MiB.
+enum { HISTORY_MAX_BYTES = 256 << 20 };
+
+// Names are min p05 p25 median p75 p95 max mean.
+enum stat { STAT_MIN, STAT_P05, STAT_P25, STAT_MEDIAN, STAT_P75, STAT_P95,
+            STAT_MAX, STAT_MEAN, STAT_COUNT };
+extern const char *const stat_names[STAT_COUNT];
+
+// One quantity of one layer: what records and early values are about.
+struct series {
+    char             *layer;
+    enum job_quantity quantity;
+    int               depth;        // convolutions up to here; 0 = not known
+    bool              main;         // a convolution of the main path
+};
+
+// The numbers of one series in one epoch. Not finite and null are NAN here.
+struct record {
+    bool     present;               // the epoch has this series
+    int64_t  count, nonfinite, zeros;
+    double   stats[STAT_COUNT];
+    int      n_samples;
+    double  *samples;               // in step order
+    int32_t *sample_steps;
+    uint8_t *packed;                // histograms; history_hist() reads them
+};
+
+struct history_epoch {
+    int     epoch;
+    bool    complete;
+    int64_t steps, images, nonfinite_steps;
+    double  loss, accuracy, images_per_second, recording_share,
+            duration_seconds;
+    struct record *records;         // by series; n_records may be less than
+    int            n_records;       // n_series: history_record() looks
+};
+
+struct early_step {
+    int64_t step;
+    double  loss;
+    double *values;                 // by series, NAN where there is none
+    int     n_values;
+};
+
+struct history {
+    struct series *series;          // by quantity, then in network order
+    int            n_series;
+    unsigned       quantities;      // bits 1 << QUANTITY_: asked for or seen
+    struct history_epoch *epochs;   // ended ones, ascending
+    int                   n_epochs;
+    struct history_epoch  live;     // the one in progress; epoch 0 = none
+    struct early_step    *early;
+    int                   n_early;
+    size_t                bytes;    // held, all told
+};
+
+struct history *history_new(void);
+void            history_free(struct history *h);
+
+// Takes in one event line (without newline). Types that carry no records are
+// looked at and left. A `started` starts over: what follows is another try of
+// the same job. ERR_SPEC when the line is not an event, ERR_LIMIT when its
+// records would take the history over HISTORY_MAX_BYTES (its loss, accuracy
+// and times are kept all the same); records are taken whole or not at all.
+int             history_add(struct history *h, const char *line, size_t len,
+                            struct error *err);
+size_t          history_bytes(const struct history *h);
+
+// Epochs in order, the one in progress last. 0 <= i < history_epochs().
+int                         history_epochs(const struct history *h);
+const struct history_epoch *history_epoch(const struct history *h, int i);
+
+// NULL when the epoch has nothing of this series.
+const struct record *history_record(const struct history_epoch *e, int series);
+// The histogram of all steps of the epoch; false when the event had none.
+bool                 history_hist(const struct record *r, enum grid grid,
+                                  struct hist *out);
