@@ -1,0 +1,40 @@
+// Numbers as people read them.
+
+const SUPERSCRIPTS = '⁰¹²³⁴⁵⁶⁷⁸⁹';
+
+// -7 -> "10⁻⁷"
+export function powerOfTen(exponent) {
+  const digits = [...String(Math.abs(exponent))].map((d) => SUPERSCRIPTS[d]);
+  return `10${exponent < 0 ? '⁻' : ''}${digits.join('')}`;
+}
+
+// 3.1e-7 -> "3.10e-7", 0.125 -> "0.125", null -> "–"
+export function norm(x) {
+  if (x === null || x === undefined) return '–';
+  if (x === 0) return '0';
+  const size = Math.abs(x);
+  return size >= 0.01 && size < 1e4 ? String(Number(x.toPrecision(3)))
+    : x.toExponential(2);
+}
+
+export function percent(x) {
+  return x === null || x === undefined ? '–' : `${(100 * x).toFixed(1)} %`;
+}
+
+export function rate(x) {
+  return x === null || x === undefined ? '–'
+    : `${x >= 100 ? Math.round(x) : x.toFixed(1)} images/s`;
+}
+
+// 3725 -> "1 h 2 min", 42 -> "42 s"
+export function duration(seconds) {
+  if (seconds === null || seconds === undefined) return '–';
+  const s = Math.round(seconds);
+  if (s < 60) return `${s} s`;
+  if (s < 3600) return `${Math.floor(s / 60)} min ${s % 60} s`;
+  return `${Math.floor(s / 3600)} h ${Math.floor((s % 3600) / 60)} min`;
+}
+
+export function clock(text) {
+  return text ? new Date(text).toLocaleString() : '–';
+}
