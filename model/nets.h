@@ -3,6 +3,8 @@
 #include "common/job.h"
 #include "model/graph.h"
 
+#define NETS(X) X(resnet18) X(resnet34) X(resnet50) X(resnet101) X(resnet152)
+
 struct net_opts {
     const char   *arch;                 // "resnet50"
     bool          skip[JOB_STAGES];
@@ -12,6 +14,14 @@ struct net_opts {
     int           classes, batch, image_size;
     struct input  input;
 };
+
+enum { NET_MAX_WIDTH = 4 };
+
+// From images to logits, (n, classes, 1, 1); net_build() adds the rest.
+#define X(name)                                                                \
+    val net_##name(struct graph *g, val x, const struct net_opts *o);
+NETS(X)
+#undef X
 
 // Sealed and free of taps, or NULL with err; caller frees.
 struct graph *net_build(const struct net_opts *o, struct error *err);
