@@ -62,8 +62,12 @@ function setMedians(track, epoch, layers) {
   const known = track.epochs.get(epoch);
   if (!known) return;
   known.profile = layers;
-  for (const { layer, median } of layers)
-    if (known.layers[layer]) known.layers[layer].median = median;
+  for (const { layer, median, p05, p95 } of layers) {
+    const shown = known.layers[layer];
+    if (!shown) continue;
+    const all = [...shown.counts, shown.underflow, shown.overflow, shown.zeros, shown.nonfinite];
+    Object.assign(shown, { median, p05, p95, count: all.reduce((a, b) => a + b, 0) });
+  }
   setLayers(track, layers.map((l) => ({ name: l.layer, depth: l.depth, main: l.main })));
 }
 

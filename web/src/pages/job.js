@@ -40,8 +40,10 @@ function build(page, root, redraw) {
   page.panels = page.tracks.map((track) => {
     const chart = makeChart(`Histograms of gradient norms of job ${track.id}`, HISTOGRAM_HEIGHT);
     const head = h('div', { class: 'job-head' });
-    return { track, chart, head,
-      element: h('section', { class: 'panel', 'data-job': track.id }, head, chart.element) };
+    const numbers = h('tbody');
+    return { track, chart, head, numbers,
+      element: h('section', { class: 'panel', 'data-job': track.id }, head, chart.element,
+        h('details', {}, h('summary', {}, 'Numbers'), numbersTable(numbers))) };
   });
   page.profile = makeChart('Median gradient norm against depth', 300);
   page.loss = makeChart('Loss per epoch', 240);
@@ -56,6 +58,21 @@ function build(page, root, redraw) {
     h('div', { class: 'panels' },
       h('section', { class: 'panel' }, h('h2', {}, 'Loss'), page.loss.element),
       h('section', { class: 'panel' }, h('h2', {}, 'Accuracy'), page.accuracy.element)));
+}
+
+function numbersTable(body) {
+  const heads = ['Layer', 'Median', '5 %', '95 %', 'Steps', 'Zeros', 'Not finite'];
+  return h('div', { class: 'scroll' }, h('table', { class: 'numbers' },
+    h('thead', {}, h('tr', {}, heads.map((text) => h('th', { scope: 'col' }, text)))), body));
+}
+
+function drawNumbers(panel, epoch) {
+  replace(panel.numbers, panel.track.rows.map((name) => {
+    const layer = epoch?.layers[name] ?? {};
+    const cells = [name, norm(layer.median), norm(layer.p05), norm(layer.p95),
+      String(layer.count ?? '–'), String(layer.zeros ?? '–'), String(layer.nonfinite ?? '–')];
+    return h('tr', {}, cells.map((cell) => h('td', {}, cell)));
+  }));
 }
 
 // The epoch slider follows the newest epoch until it is moved; play is the
@@ -112,6 +129,7 @@ function draw(page) {
 
   page.panels.forEach((panel, i) => {
     drawHead(panel, shown[i]);
+    drawNumbers(panel, shown[i]);
     panel.chart.draw(histogramOption({ edges: panel.track.edges, epoch: shown[i],
       layers: panel.track.rows, range, height: HISTOGRAM_HEIGHT, ink: colours }));
   });
