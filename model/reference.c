@@ -1,0 +1,417 @@
+/* The reference backend: plan and step. What the ops mean is in
+ * reference_ops.c and reference_conv.c. submit() does the whole step at once;
+ * collect() hands over what came out. */
+#include "model/reference.h"
+
+#include <math.h>
+#include <omp.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "common/clock.h"
+#include "common/mem.h"
+#include "model/reference_ops.h"
+
+enum { SIDES = SIDE_OPTIM2 + 1 };
+
+struct done {                           // a step that waits to be collected
+    struct result result;               // its taps are owned
+    enum mode     mode;
+};
+
+struct reference {
+    struct plan       plan;             // first: the seam hands out this
+    struct reference *owner;            // of the weights: itself or the plan
+                                        // they are shared with
+    int64_t           steps;            // the owner's counts
+    double          **side[SIDES];      // by val; NULL where there is none
+    struct slot      *slots;
+    struct done      *done;             // ring of slots
+    int               oldest, waiting;  // in done
+};
+
+static struct reference *of(struct plan *plan)
+{
+    return (struct reference *)plan;
+}
+
+static const struct reference_op *const ops[OP_COUNT] = {
+#define X(tag, stem) [OP_##tag] = &reference_op_##stem,
+    GRAPH_OPS(X)
+#undef X
+};
+
+// ---- optimizers: PyTorch's formulas -----------------------------------------
+
+// v = d at the first step, momentum * v + d after; w -= rate * v.
+static void update_sgd(const struct reference *r, double rate, val at)
+{
+    const struct optim *o = &r->plan.opts.optim;
+    double *w = r->side[SIDE_VALUE][at], *dw = r->side[SIDE_GRAD][at];
+    double *v = r->side[SIDE_OPTIM][at];
+
+    for (int64_t i = 0; i < graph_elements(r->plan.graph, at); i++) {
+        double d = dw[i] + o->weight_decay * w[i];
+        v[i] = r->owner->steps ? o->momentum * v[i] + d : d;
+        w[i] -= rate * v[i];
+    }
+}
+
+// m and v: running means of d and d * d, corrected for having started at 0.
+static void update_adam(const struct reference *r, double rate, val at)
+{
+    const struct optim *o = &r->plan.opts.optim;
+    double *w = r->side[SIDE_VALUE][at], *dw = r->side[SIDE_GRAD][at];
+    double *m = r->side[SIDE_OPTIM][at], *v = r->side[SIDE_OPTIM2][at];
+    double t = (double)r->owner->steps + 1;
+    double part1 = 1 - pow(o->beta1, t), part2 = 1 - pow(o->beta2, t);
+
+    for (int64_t i = 0; i < graph_elements(r->plan.graph, at); i++) {
+        double d = dw[i];
+        if (o->kind == OPTIM_ADAMW)
+            w[i] -= rate * o->weight_decay * w[i];
+        else
+            d += o->weight_decay * w[i];
+        m[i] = o->beta1 * m[i] + (1 - o->beta1) * d;
+        v[i] = o->beta2 * v[i] + (1 - o->beta2) * d * d;
+        w[i] -= rate * (m[i] / part1) / (sqrt(v[i] / part2) + o->eps);
+    }
+}
+
+static void update(struct reference *r, double rate)
+{
+    const struct graph *g = r->plan.graph;
+
+    for (val v = 0; v < g->n_values; v++)
+        if (g->values[v].role == ROLE_PARAM && g->values[v].needs_grad) {
+            if (r->plan.opts.optim.kind == OPTIM_SGD)
+                update_sgd(r, rate, v);
+            else
+                update_adam(r, rate, v);
+        }
+    r->owner->steps++;
+}
+
+// ---- a step -----------------------------------------------------------------
+
+static void forward(struct pass *p)
+{
+    const struct graph *g = p->graph;
+
+    for (int i = 0; i < g->n_nodes; i++)
+        ops[g->nodes[i].op]->forward(p, &g->nodes[i]);
+}
+
+// Gradients start at 0, that of the loss at 1, and every op adds its part.
+static void backward(struct pass *p)
+{
+    const struct graph *g = p->graph;
+
+    for (val v = 0; v < g->n_values; v++)
+        if (p->grad[v])
+            memset(p->grad[v], 0, elements(shape_of(p, v)) * sizeof(double));
+    if (!p->grad[g->loss])
+        return;                         // a network with nothing to learn
+    *p->grad[g->loss] = 1;
+    for (int i = g->n_nodes - 1; i >= 0; i--)
+        if (p->grad[g->nodes[i].out])
+            ops[g->nodes[i].op]->backward(p, &g->nodes[i]);
+}
+
+static double norm_of(const double *x, size_t n)
+{
+    double sum = 0;
+
+    for (size_t i = 0; i < n; i++)
+        sum += x[i] * x[i];             // does not underflow above 1e-154
+    return sqrt(sum);
+}
+
+static void measure(const struct pass *p, double *norms)
+{
+    const struct graph *g = p->graph;
+
+    for (int i = 0; i < g->n_taps; i++) {
+        val v = g->taps[i].value;
+        double **x = g->taps[i].side == SIDE_VALUE ? p->value : p->grad;
+        norms[i] = norm_of(x[v], elements(shape_of(p, v)));
+    }
+}
+
+static void step(struct reference *r, struct pass *p, double rate,
+                 struct result *out)
+{
+    double start = clock_seconds(), tap_start = start, tap_end = start;
+
+    forward(p);
+    if (p->mode != MODE_EVAL) {
+        backward(p);
+        tap_start = clock_seconds();
+        measure(p, out->taps);
+        tap_end = clock_seconds();
+    }
+    if (p->mode == MODE_TRAIN)
+        update(r, rate);
+    out->loss = *p->value[p->graph->loss];
+    out->correct = p->correct;
+    out->millis = (float)(1e3 * (clock_seconds() - start));
+    out->tap_millis = (float)(1e3 * (tap_end - tap_start));
+}
+
+static int reference_submit(struct plan *plan, int slot, enum mode mode,
+                            double rate, struct error *err)
+{
+    struct reference *r = of(plan);
+    int slots = plan->opts.slots;
+
+    if (slot < 0 || slot >= slots)
+        return fail(err, ERR_USAGE, "slot %d of a plan with %d", slot, slots);
+    if (r->waiting == slots)
+        return fail(err, ERR_STATE, "%d steps wait to be collected", slots);
+
+    struct done *done = &r->done[(r->oldest + r->waiting++) % slots];
+    struct pass p = {
+        .graph = plan->graph, .slot = &r->slots[slot], .mode = mode,
+        .value = r->side[SIDE_VALUE], .grad = r->side[SIDE_GRAD],
+        .threads = plan->opts.threads,
+    };
+    done->mode = mode;
+    step(r, &p, rate, &done->result);
+    return 0;
+}
+
+static int reference_collect(struct plan *plan, struct result *out,
+                             struct error *err)
+{
+    struct reference *r = of(plan);
+    const struct done *done = &r->done[r->oldest];
+    double *taps = out->taps;
+
+    if (!r->waiting)
+        return fail(err, ERR_STATE, "no step waits to be collected");
+    r->oldest = (r->oldest + 1) % plan->opts.slots;
+    r->waiting--;
+    if (taps && done->mode != MODE_EVAL)
+        memcpy(taps, done->result.taps,
+               (size_t)plan->graph->n_taps * sizeof *taps);
+    *out = done->result;
+    out->taps = taps;
+    return 0;
+}
+
+static struct slot *reference_slot(struct plan *plan, int i)
+{
+    return &of(plan)->slots[i];
+}
+
+static int reference_reside(struct plan *plan, const struct images *im,
+                            struct error *err)
+{
+    (void)plan, (void)im, (void)err;
+    return 0;                           // the main memory is the device's
+}
+
+// ---- values across the seam -------------------------------------------------
+
+static int find_side(struct plan *plan, val v, enum side side, double **out,
+                     struct error *err)
+{
+    static const char *const names[SIDES] = {
+        "value", "gradient", "optimizer state", "second moment" };
+    const struct graph *g = plan->graph;
+
+    if (v < 0 || v >= g->n_values)
+        return fail(err, ERR_USAGE, "value %d of a network with %d", v,
+                    g->n_values);
+    *out = of(plan)->side[side][v];
+    if (!*out)
+        return fail(err, ERR_USAGE, "%s has no %s", g->values[v].name,
+                    names[side]);
+    return 0;
+}
+
+static int reference_write(struct plan *plan, val v, enum side side,
+                           const float *src, struct error *err)
+{
+    double *x;
+    int rc = find_side(plan, v, side, &x, err);
+
+    if (rc)
+        return rc;
+    if (plan->graph->values[v].role == ROLE_ACT || side == SIDE_GRAD)
+        return fail(err, ERR_USAGE, "%s is computed, not written",
+                    plan->graph->values[v].name);
+    for (int64_t i = 0; i < graph_elements(plan->graph, v); i++)
+        x[i] = src[i];
+    return 0;
+}
+
+static int reference_read(struct plan *plan, val v, enum side side, float *dst,
+                          struct error *err)
+{
+    double *x;
+    int rc = find_side(plan, v, side, &x, err);
+
+    for (int64_t i = 0; !rc && i < graph_elements(plan->graph, v); i++)
+        dst[i] = (float)x[i];
+    return rc;
+}
+
+static int64_t reference_steps(const struct plan *plan)
+{
+    return ((const struct reference *)plan)->owner->steps;
+}
+
+static void reference_set_steps(struct plan *plan, int64_t n)
+{
+    of(plan)->owner->steps = n;
+}
+
+// ---- plans ------------------------------------------------------------------
+
+static void reference_destroy(struct plan *plan)
+{
+    struct reference *r = of(plan);
+
+    if (!r)
+        return;
+    for (int side = 0; side < SIDES; side++) {
+        for (val v = 0; v < plan->graph->n_values; v++)
+            if (r->owner == r || plan->graph->values[v].role == ROLE_ACT)
+                free(r->side[side][v]);
+        free(r->side[side]);
+    }
+    for (int i = 0; i < plan->opts.slots; i++) {
+        free(r->slots[i].index);
+        free(r->slots[i].pixels);
+        free(r->slots[i].labels);
+        free(r->done[i].result.taps);
+    }
+    free(r->slots);
+    free(r->done);
+    free(r);
+}
+
+static bool has_side(const struct value *v, enum side side)
+{
+    switch (side) {
+    case SIDE_VALUE:  return true;
+    case SIDE_GRAD:   return v->needs_grad;
+    default:          return v->role == ROLE_PARAM;
+    }
+}
+
+// Gives v room on every side it has, zeroes, or the room the owner has.
+static int lay_value(struct reference *r, val v, struct error *err)
+{
+    const struct value *row = &r->plan.graph->values[v];
+    size_t bytes = (size_t)graph_elements(r->plan.graph, v) * sizeof(double);
+
+    for (int side = 0; side < SIDES; side++) {
+        double **x = &r->side[side][v];
+        if (r->owner != r && row->role != ROLE_ACT) {
+            *x = r->owner->side[side][v];
+        } else if (has_side(row, side)) {
+            *x = calloc(1, bytes);
+            if (!*x)
+                return fail(err, ERR_MEMORY, "no memory for %s: %zu bytes",
+                            row->name, bytes);
+            r->plan.bytes += bytes;
+        }
+    }
+    return 0;
+}
+
+static void lay_slots(struct reference *r)
+{
+    const struct graph *g = r->plan.graph;
+    size_t n = (size_t)graph_shape(g, g->input).n;
+    size_t slots = (size_t)r->plan.opts.slots;
+
+    r->slots = xcalloc(slots, sizeof *r->slots);
+    r->done = xcalloc(slots, sizeof *r->done);
+    for (size_t i = 0; i < slots; i++) {
+        r->slots[i].index = xcalloc(n, sizeof(int32_t));
+        r->slots[i].pixels = xcalloc((size_t)graph_elements(g, g->input), 1);
+        r->slots[i].labels = xcalloc(n, sizeof(int32_t));
+        r->done[i].result.taps = xcalloc((size_t)g->n_taps, sizeof(double));
+    }
+}
+
+// The same network at another batch size has the same weights in the same rows.
+static int check_share(const struct graph *g, const struct graph *owner,
+                       struct error *err)
+{
+    if (g->n_values != owner->n_values)
+        return fail(err, ERR_USAGE, "cannot share the weights of another "
+                    "network: it has %d values, this one %d", owner->n_values,
+                    g->n_values);
+    for (val v = 0; v < g->n_values; v++) {
+        const struct value *a = &g->values[v], *b = &owner->values[v];
+        if (a->role != b->role || a->needs_grad != b->needs_grad ||
+            (a->role != ROLE_ACT &&
+             graph_elements(g, v) != graph_elements(owner, v)))
+            return fail(err, ERR_USAGE, "cannot share the weights of another "
+                        "network: its %s is not this one's %s", b->name,
+                        a->name);
+    }
+    return 0;
+}
+
+static int reference_compile(const struct graph *g, const struct plan_opts *o,
+                             struct plan *share, struct plan **out,
+                             struct error *err)
+{
+    int rc = 0;
+
+    *out = NULL;
+    if (o->slots < 1)
+        return fail(err, ERR_USAGE, "slots is %d, must be 1 or more", o->slots);
+    if (share && (rc = check_share(g, share->graph, err)))
+        return rc;
+
+    struct reference *r = xcalloc(1, sizeof *r);
+    r->plan = (struct plan){ &backend_reference, g, *o, 0 };
+    if (o->threads < 1)
+        r->plan.opts.threads = omp_get_num_procs();
+    r->owner = share ? of(share)->owner : r;
+    for (int side = 0; side < SIDES; side++)
+        r->side[side] = xcalloc((size_t)g->n_values, sizeof(double *));
+    lay_slots(r);
+    for (val v = 0; v < g->n_values && !rc; v++)
+        rc = lay_value(r, v, err);
+    if (rc)
+        reference_destroy(&r->plan);
+    else
+        *out = &r->plan;
+    return rc;
+}
+
+static int reference_probe(struct device_info *out, int max)
+{
+    size_t page = (size_t)sysconf(_SC_PAGESIZE);
+
+    if (max > 0)
+        *out = (struct device_info){
+            .name = "plain loops in double",
+            .bytes_total = page * (size_t)sysconf(_SC_PHYS_PAGES),
+            .bytes_free = page * (size_t)sysconf(_SC_AVPHYS_PAGES),
+        };
+    return 1;
+}
+
+const struct backend backend_reference = {
+    .name = "reference",
+    .probe = reference_probe,
+    .compile = reference_compile,
+    .destroy = reference_destroy,
+    .reside = reference_reside,
+    .slot = reference_slot,
+    .submit = reference_submit,
+    .collect = reference_collect,
+    .write = reference_write,
+    .read = reference_read,
+    .steps = reference_steps,
+    .set_steps = reference_set_steps,
+};

@@ -1,0 +1,41 @@
+/* model/reference_ops.h: private to the reference backend: what an op sees of
+ * a step, and what it has to do. */
+#pragma once
+#include "model/backend.h"
+
+struct pass {
+    const struct graph *graph;
+    double            **value, **grad;  // by val; grad NULL where none is kept
+    const struct slot  *slot;           // this step's images and labels
+    enum mode           mode;
+    int                 threads;
+    int                 correct;        // written by xent
+};
+
+// forward overwrites the value of the node's output. backward reads the
+// gradient of the output and adds to those of inputs and parameters that have
+// one; it may read every value of the forward pass, for nothing is thrown away.
+struct reference_op {
+    void (*forward) (struct pass *p, const struct node *node);
+    void (*backward)(struct pass *p, const struct node *node);
+};
+
+// One per row of GRAPH_OPS: reference_op_conv and so on.
+#define X(tag, stem) extern const struct reference_op reference_op_##stem;
+GRAPH_OPS(X)
+#undef X
+
+// Shares a loop out among p->threads. Every turn of it must write places of
+// its own, and sum in an order of its own: then results do not depend on the
+// number of threads.
+#define PARALLEL_FOR _Pragma("omp parallel for num_threads(p->threads)")
+
+static inline struct shape shape_of(const struct pass *p, val v)
+{
+    return p->graph->values[v].shape;
+}
+
+static inline size_t elements(struct shape s)
+{
+    return (size_t)s.n * s.c * s.h * s.w;
+}
