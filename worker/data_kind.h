@@ -1,0 +1,28 @@
+/* worker/data_kind.h: what data.c and the data sets (data_*.c) share. */
+#pragma once
+#include <stddef.h>
+#include "worker/data.h"
+
+// What a struct data lives in; the members not needed stay zero.
+struct data_hold {
+    void    *map;               // munmap()ed with map_bytes
+    size_t   map_bytes;
+    int32_t *labels;            // heap
+    // Makes image i (side, side, 3) when d->pixels is NULL. Any thread.
+    void   (*render)(const struct data *d, int64_t i, uint8_t *pixels);
+    int      texture_classes, texture_size;
+};
+
+// Opens a data set into d, whose side, augment, seed and empty hold are there.
+// On failure data_close() frees what was made so far.
+typedef int data_opener(struct data *d, const struct job *job,
+                        const char *root_dir, const char *cache_dir,
+                        const struct data_watch *watch, struct error *err);
+
+data_opener data_folder_open, data_synth_open;
+
+// watch's callbacks, each of which may be missing.
+void data_progress(const struct data_watch *w, int64_t images, int64_t of);
+void data_warning(const struct data_watch *w, const char *code,
+                  const char *path, const char *reason);
+bool data_stopped(const struct data_watch *w);
