@@ -1,12 +1,13 @@
 /* common/job.h: a job spec, and the only place with its fields, defaults,
  * limits and messages.
  *
- * One table of fields in job.c drives parsing, defaults, the checks and their
- * messages, the command line's options and the text about them: a new field is
- * one row there and one member here.
+ * One table of fields (job_fields.c) drives parsing, defaults, the checks and
+ * their messages, the command line's options and the text about them: a new
+ * field is one row there and one member here.
  */
 #pragma once
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 #include <jansson.h>
 #include "common/error.h"
@@ -93,8 +94,20 @@ struct job_field {
     const char *help;           // one line
     const char *option;         // "--batch"; NULL = only in a spec file
     bool        flag;           // --x / --no-x, takes no value
+    const char *fallback;       // default as JSON; NULL = follows from others,
+                                // as help says
+
+    // For job.c and job_kind.c alone (job_kind.h).
+    const struct job_kind *kind;
+    size_t                 offset, size;        // of the member of struct job
+    double                 low, high;           // limits of numbers
 };
 const struct job_field *job_fields(int *n);
+
+// The value that an option's text stands for: a number, true, false, null, a
+// list where the field takes one ("conv1,fc"), else a string. Only job_parse()
+// judges it. Caller owns.
+json_t *job_option_value(const struct job_field *f, const char *text);
 
 // Presets by name: a merge patch over the defaults (borrowed text), or NULL.
 const char *job_preset(const char *name);
