@@ -107,7 +107,8 @@ void graph_tap(struct graph *g, val v, enum side side);
 // Nodes whose output is a layer people name: convolutions and linears.
 bool graph_is_layer(const struct graph *g, int node);
 
-// Goes in front of the names of all ops that follow; "" ends it.
+// Goes in front of the names of all ops that follow, its last dot included
+// ("layer1.0."); "" ends it.
 __attribute__((format(printf, 2, 3)))
 void graph_prefix(struct graph *g, const char *fmt, ...);
 
