@@ -80,7 +80,8 @@ static char *advice(const char *group, const char *path)
         if (len == last_len && !strncmp(name, last, len))
             continue;
         char *longer = xasprintf("%s%s %.*s", text,
-                                 last_len || !*group ? "," : "", (int)len, name);
+                                 last_len || !*group ? "," : "", (int)len,
+                                 name);
         free(text);
         text = longer;
         last = name;
@@ -125,7 +126,8 @@ static void check_keys(const json_t *object, const char *group,
         } else if (!(plain && is_known(path, false)) &&
                    strcmp(path, "preset")) {
             char *hint = advice(group, path);
-            problem(list, xstrdup(below), value, "%s is unknown; %s", path,
+            problem(list, xstrdup(below), value, "%s is unknown; %s",
+                    *key ? path : "an empty name",
                     plain || !is_known(path, false)
                         ? hint : "write nested objects instead of dots");
             free(hint);
@@ -268,7 +270,8 @@ struct job *job_parse(const json_t *spec, json_t **problems)
         json_t *merged = merge_preset(spec, list);
         check_keys(merged, "", "", list);
         for (int i = 0; i < job_n_fields; i++)
-            read_field(&job_table[i], find(merged, job_table[i].path), job, list);
+            read_field(&job_table[i], find(merged, job_table[i].path), job,
+                       list);
         settle(merged, job, list);
         json_decref(merged);
     }
@@ -286,8 +289,9 @@ json_t *job_to_json(const struct job *job)
 {
     json_t *spec = json_object();
     for (int i = 0; i < job_n_fields; i++) {
+        const struct job_field *f = &job_table[i];
         json_t *at = spec;
-        const char *key = job_table[i].path;
+        const char *key = f->path;
         for (size_t len; key[len = strcspn(key, ".")]; key += len + 1) {
             json_t *group = json_object_getn(at, key, len);
             if (!group) {
@@ -296,7 +300,7 @@ json_t *job_to_json(const struct job *job)
             }
             at = group;
         }
-        json_object_set_new(at, key, job_table[i].kind->write(&job_table[i], job));
+        json_object_set_new(at, key, f->kind->write(f, job));
     }
     return spec;
 }
@@ -371,8 +375,9 @@ json_t *job_option_value(const struct job_field *f, const char *text)
     if (f->kind->text || word)
         return json_string(text);
     json_t *v = json_loads(text, JSON_DECODE_ANY, NULL);
-    if (json_is_number(v) || json_is_boolean(v) || json_is_null(v))
+    bool list = f->kind->list;
+    if ((json_is_number(v) && !list) || json_is_boolean(v) || json_is_null(v))
         return v;
     json_decref(v);
-    return f->kind->list ? list_of(text) : json_string(text);
+    return list ? list_of(text) : json_string(text);
 }

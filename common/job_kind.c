@@ -452,7 +452,8 @@ KIND(root, root_read, text_or_null_write, "the name of a data root "
      "(1 to 64 letters, digits, '-', '_' or '.', no '.' first) or null",
      .text = true);
 KIND(path, path_read, text_or_null_write, "a path below the data root of at "
-     "most 1024 bytes, without '..', not absolute and no URL, or null", .text = true);
+     "most 1024 bytes, without '..', not absolute and no URL, or null",
+     .text = true);
 KIND(layers, layers_read, layers_write, "all, notebook or a list of at most "
      "256 names or globs of layers, 1 to 128 characters each", .list = true);
 KIND(quantities, quantities_read, quantities_write,
