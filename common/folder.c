@@ -8,7 +8,7 @@
 
 #include <dirent.h>
 #include <errno.h>
-#include <limits.h>
+#include <fcntl.h>
 #include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
@@ -26,7 +26,6 @@ enum {
 
 struct walk {
     struct folder *f;
-    const char    *root;        // real path, borrowed
     int            label;
     int64_t        room;        // images there is space for
     struct { dev_t dev; ino_t ino; } above[MOST_DEPTH];
@@ -126,7 +125,7 @@ static int walk_entry(struct walk *w, const char *below, const char *name,
     struct stat st;
     int rc = 0;
 
-    if (!look(w->root, full, &st))
+    if (!look(w->f->root, full, &st))
         goto out;
     if (S_ISDIR(st.st_mode)) {
         if (depth < MOST_DEPTH && !is_own_ancestor(w, depth, &st))
@@ -179,7 +178,7 @@ static int list_classes(struct walk *w)
         if (e->d_name[0] == '.')
             continue;
         char *full = xasprintf("%s/%s", f->dir, e->d_name);
-        if (look(w->root, full, &st) && S_ISDIR(st.st_mode)) {
+        if (look(w->f->root, full, &st) && S_ISDIR(st.st_mode)) {
             f->classes = xrealloc(f->classes,
                                   sizeof *f->classes * (f->n_classes + 1));
             f->classes[f->n_classes++] = xstrdup(e->d_name);
@@ -206,7 +205,7 @@ static int list_images(struct walk *w)
         char *full = xasprintf("%s/%s", f->dir, f->classes[c]);
         struct stat st;
         w->label = c;
-        if (look(w->root, full, &st))
+        if (look(w->f->root, full, &st))
             rc = walk_folder(w, f->classes[c], 0, &st);
         free(full);
     }
@@ -225,7 +224,7 @@ int folder_scan(const char *root, const char *path, struct folder **out,
     char *asked = xasprintf("%s%s%s", root, *path ? "/" : "", path);
     char *real_root = realpath(root, NULL);
     char *real = realpath(asked, NULL);
-    struct walk w = { .f = f, .root = real_root, .err = err };
+    struct walk w = { .f = f, .err = err };
     int rc;
 
     *out = NULL;
@@ -239,7 +238,9 @@ int folder_scan(const char *root, const char *path, struct folder **out,
                   root);
         goto out;
     }
-    f->dir = xstrdup(real);
+    f->root = real_root;
+    f->dir = real;
+    real_root = real = NULL;
     rc = list_classes(&w);
     if (rc == 0)
         rc = list_images(&w);
@@ -264,8 +265,24 @@ void folder_free(struct folder *f)
         free(f->images[i].path);
     free(f->classes);
     free(f->images);
+    free(f->root);
     free(f->dir);
     free(f);
+}
+
+int folder_open_image(const struct folder *f, int64_t image)
+{
+    char *path = xasprintf("%s/%s", f->dir, f->images[image].path);
+    char *real = realpath(path, NULL);
+    int fd = -1;
+
+    if (real && !is_beneath(f->root, real))
+        errno = EXDEV;
+    else if (real)      // O_NONBLOCK: it may have become a pipe
+        fd = open(real, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
+    free(real);
+    free(path);
+    return fd;
 }
 
 // The largest level such that a class giving at most `level` images each

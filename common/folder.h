@@ -16,7 +16,7 @@ struct folder_image {
 };
 
 struct folder {
-    char                *dir;           // absolute
+    char                *root, *dir;    // absolute, without links
     char               **classes;       // names
     int                  n_classes;
     struct folder_image *images;
@@ -28,6 +28,10 @@ struct folder {
 int  folder_scan(const char *root, const char *path, struct folder **out,
                  struct error *err);
 void folder_free(struct folder *f);
+
+// Opens an image for reading, unless it became a link that leaves the root.
+// The descriptor, or -1 with errno.
+int  folder_open_image(const struct folder *f, int64_t image);
 
 // Keeps at most `limit` images, evenly over classes, chosen by
 // STREAM_LIMIT and seed; the order stays.

@@ -8,27 +8,14 @@
 #include <string.h>
 
 #include "common/mem.h"
+#include "tests/dump.h"
 #include "worker/resize.h"
 #include <cmocka.h>     // last: its macro fail() would hide the project's
-
-// Every file of the pattern is read whole; caller owns.
-static uint8_t *load(const char *path, size_t *len)
-{
-    FILE *f = fopen(path, "rb");
-    assert_non_null(f);
-    fseek(f, 0, SEEK_END);
-    *len = (size_t)ftell(f);
-    rewind(f);
-    uint8_t *bytes = xmalloc(*len);
-    assert_int_equal(fread(bytes, 1, *len, f), *len);
-    fclose(f);
-    return bytes;
-}
 
 static void check_file(const char *path)
 {
     size_t len;
-    uint8_t *file = load(path, &len);
+    uint8_t *file = dump_load(strrchr(path, '/') + 1, &len);
     int32_t at[4];
 
     memcpy(at, file, sizeof at);
@@ -48,8 +35,7 @@ static void check_file(const char *path)
 static void test_like_pillow(void **state)
 {
     (void)state;
-    const char *dir = getenv("GRADWATCH_TESTS");
-    char *pattern = xasprintf("%s/dumps/resize_*.bin", dir ? dir : "tests");
+    char *pattern = dump_path("resize_*.bin");
     glob_t files;
 
     assert_int_equal(glob(pattern, 0, NULL, &files), 0);

@@ -1,8 +1,6 @@
 #include "worker/data.h"
 
 #include <stdlib.h>
-#include <string.h>
-#include <sys/mman.h>
 
 #include "common/mem.h"
 #include "common/rng.h"
@@ -59,9 +57,8 @@ void data_close(struct data *d)
     for (int c = 0; c < d->n_classes; c++)
         free(d->classes[c]);
     free(d->classes);
-    if (d->hold->map)
-        munmap(d->hold->map, d->hold->map_bytes);
-    free(d->hold->labels);
+    if (d->hold->close)
+        d->hold->close(d);
     free(d->hold);
     free(d);
 }

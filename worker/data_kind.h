@@ -5,8 +5,10 @@
 
 // What a struct data lives in; the members not needed stay zero.
 struct data_hold {
-    void    *map;               // munmap()ed with map_bytes
+    void   (*close)(struct data *d);    // frees what follows, if set
+    void    *map;               // the textures
     size_t   map_bytes;
+    struct pack *pack;          // the decoded images of a folder
     int32_t *labels;            // heap
     // Makes image i (side, side, 3) when d->pixels is NULL. Any thread.
     void   (*render)(const struct data *d, int64_t i, uint8_t *pixels);

@@ -2,6 +2,7 @@
 #include <errno.h>
 #include <inttypes.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/mman.h>
 
 #include "common/mem.h"
@@ -52,6 +53,13 @@ static int render_all(struct data *d, const struct data_watch *watch,
     return 0;
 }
 
+static void close_synth(struct data *d)
+{
+    if (d->hold->map)
+        munmap(d->hold->map, d->hold->map_bytes);
+    free(d->hold->labels);
+}
+
 int data_synth_open(struct data *d, const struct job *job,
                     const char *root_dir, const char *cache_dir,
                     const struct data_watch *watch, struct error *err)
@@ -73,6 +81,7 @@ int data_synth_open(struct data *d, const struct job *job,
         d->hold->labels[i] = (int32_t)(i % classes);
     d->labels = d->hold->labels;
     d->hold->render = render;
+    d->hold->close = close_synth;
     d->hold->texture_classes = classes;
     d->hold->texture_size = job->data.synthetic.size;
     return render_all(d, watch, err);

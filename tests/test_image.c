@@ -1,0 +1,167 @@
+/* Every kind of PNG and JPEG becomes the RGB that Pillow makes of it; what is
+ * not whole is refused with a reason. */
+#include "worker/image.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/mem.h"
+#include "tests/dump.h"
+#include "worker/resize.h"
+#include <cmocka.h>     // last: its macro fail() would hide the project's
+
+enum { SIDE = 24 };
+
+// What Pillow made of it, resized: caller owns.
+static uint8_t *wanted(const char *name)
+{
+    char *rgb = xasprintf("%s.rgb", name);
+    size_t len;
+    uint8_t *file = dump_load(rgb, &len);
+    uint8_t *out = xmalloc(SIDE * SIDE * 3);
+    int32_t size[2];
+
+    memcpy(size, file, sizeof size);
+    assert_int_equal(len, sizeof size + (size_t)size[0] * size[1] * 3);
+    resize_rgb(out, SIDE, SIDE, file + sizeof size, size[0], size[1]);
+    free(file);
+    free(rgb);
+    return out;
+}
+
+// The largest difference of a byte.
+static int worst(const char *name)
+{
+    uint8_t got[SIDE * SIDE * 3], *want = wanted(name);
+    char why[IMAGE_WHY] = "";
+    size_t len;
+    uint8_t *file = dump_load(name, &len);
+    int most = 0;
+
+    if (image_decode(file, len, SIDE, got, why) != 0)
+        fail_msg("%s: %s", name, why);
+    for (size_t i = 0; i < sizeof got; i++)
+        if (abs(got[i] - want[i]) > most)
+            most = abs(got[i] - want[i]);
+    free(file);
+    free(want);
+    return most;
+}
+
+static void test_png(void **state)
+{
+    (void)state;
+    static const char *const names[] = {
+        "rgb", "rgba", "grey", "grey-alpha", "palette", "palette-alpha",
+        "one-bit", "rgb16", "grey16", "rgba16",
+    };
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
+        char *name = xasprintf("image_%s.png", names[i]);
+        int most = worst(name);
+        if (most != 0)
+            fail_msg("%s differs by up to %d", name, most);
+        free(name);
+    }
+}
+
+// Two decoders of JPEG may round differently: in the inverse transform, in
+// the change of colour space and, most, where halved colour is enlarged.
+static void test_jpeg(void **state)
+{
+    (void)state;
+    static const struct { const char *name; int most; } cases[] = {
+        { "image_444.jpg", 3 }, { "image_grey.jpg", 2 },
+        { "image_420.jpg", 4 }, { "image_progressive.jpg", 4 },
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        int most = worst(cases[i].name);
+        print_message("# %s differs by up to %d levels\n", cases[i].name,
+                      most);
+        assert_true(most <= cases[i].most);
+    }
+}
+
+static void refused(const uint8_t *file, size_t len, const char *reason)
+{
+    uint8_t out[SIDE * SIDE * 3];
+    char why[IMAGE_WHY] = "";
+
+    assert_int_equal(image_decode(file, len, SIDE, out, why), -1);
+    if (!strstr(why, reason))
+        fail_msg("refused for \"%s\", not \"%s\"", why, reason);
+}
+
+static void test_refused(void **state)
+{
+    (void)state;
+    size_t len;
+    uint8_t *file = dump_load("image_cmyk.jpg", &len);
+    refused(file, len, "CMYK");
+    free(file);
+    refused((const uint8_t *)"", 0, "empty");
+    refused((const uint8_t *)"GIF89a", 6, "neither a PNG nor a JPEG");
+
+    // A bit of its pixels, which only the checksum can tell.
+    file = dump_load("image_rgb.png", &len);
+    file[len / 2] ^= 4;
+    refused(file, len, "checksum");
+    free(file);
+}
+
+// Cut anywhere, it is refused: not a byte is missing from a whole file.
+static void test_cut(void **state)
+{
+    (void)state;
+    static const char *const names[] = { "image_rgb.png", "image_420.jpg",
+                                         "image_progressive.jpg" };
+    for (size_t k = 0; k < sizeof names / sizeof *names; k++) {
+        size_t len;
+        uint8_t *file = dump_load(names[k], &len), out[SIDE * SIDE * 3];
+        for (size_t cut = 0; cut < len; cut++) {
+            char why[IMAGE_WHY] = "";
+            if (image_decode(file, cut, SIDE, out, why) == 0)
+                fail_msg("%s is taken with %zu of %zu bytes", names[k], cut,
+                         len);
+            assert_true(strlen(why) > 0);
+        }
+        free(file);
+    }
+}
+
+// The header alone says how large it is: no memory is taken for it.
+static void test_huge(void **state)
+{
+    (void)state;
+    static const struct { int w, h; const char *reason; } cases[] = {
+        { 20000, 20000, "20000 x 20000 pixels; at most 67108864" },
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        size_t len;
+        uint8_t *file = dump_load("image_420.jpg", &len);
+        size_t at = 0;          // of the frame header: FF C0
+        while (file[at] != 0xFF || file[at + 1] != 0xC0)
+            at++;
+        file[at + 5] = (uint8_t)(cases[i].h >> 8);
+        file[at + 6] = (uint8_t)cases[i].h;
+        file[at + 7] = (uint8_t)(cases[i].w >> 8);
+        file[at + 8] = (uint8_t)cases[i].w;
+        refused(file, len, cases[i].reason);
+        free(file);
+    }
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_png),
+        cmocka_unit_test(test_jpeg),
+        cmocka_unit_test(test_refused),
+        cmocka_unit_test(test_cut),
+        cmocka_unit_test(test_huge),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,26 @@
+/* worker/decode_child.h: the inside of an image decoder process (decode.h). */
+#pragma once
+#include <sys/types.h>
+#include "worker/decode.h"
+
+enum answer_result { ANSWER_OK, ANSWER_BROKEN, ANSWER_PASSING };
+
+// What a child says about an image; the question is its int64_t number.
+struct answer {
+    int64_t image;
+    int32_t result;                     // enum answer_result
+    char    why[IMAGE_WHY];
+};
+
+struct decode_work {
+    const struct folder *f;
+    int      side, n_places;
+    uint8_t *pixels;            // image i goes to place i % n_places
+    int    (*decode)(const uint8_t *file, size_t len, int side, uint8_t *out,
+                     char why[IMAGE_WHY]);
+};
+
+// Called right after fork(): locks the process down, answers what comes over
+// fd until its other end is closed, and ends the process.
+_Noreturn void decode_child(const struct decode_work *work, int fd,
+                            pid_t parent);

@@ -1,0 +1,194 @@
+/* worker/image.c: checks that stb_image leaves out, then stb_image.
+ *
+ * It reads zeros past the end of a file and knows no checksums, so a cut or
+ * damaged file would become grey or coloured snow: both are noticed here.
+ */
+#include "worker/image.h"
+
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define STBI_ONLY_PNG
+#define STBI_ONLY_JPEG
+#define STBI_NO_STDIO
+#include <stb_image.h>
+
+#include "worker/resize.h"
+
+static int because(char *why, const char *reason)
+{
+    snprintf(why, IMAGE_WHY, "%s", reason);
+    return -1;
+}
+
+static uint32_t big_endian(const uint8_t *p)
+{
+    return (uint32_t)p[0] << 24 | p[1] << 16 | p[2] << 8 | p[3];
+}
+
+// CRC-32 as in PNG's appendix D.
+static uint32_t crc(const uint8_t *p, size_t len)
+{
+    static uint32_t table[256];
+    uint32_t c = ~UINT32_C(0);
+
+    if (!table[1])
+        for (uint32_t i = 0; i < 256; i++) {
+            uint32_t x = i;
+            for (int bit = 0; bit < 8; bit++)
+                x = x & 1 ? UINT32_C(0xEDB88320) ^ (x >> 1) : x >> 1;
+            table[i] = x;
+        }
+    for (size_t i = 0; i < len; i++)
+        c = table[(c ^ p[i]) & 255] ^ (c >> 8);
+    return ~c;
+}
+
+static const uint8_t png_magic[8] = { 137, 'P', 'N', 'G', 13, 10, 26, 10 };
+
+// Chunks are: length, type, data, CRC of type and data. Those that one may
+// skip (lower-case first letter) may be damaged.
+static int check_png(const uint8_t *file, size_t len, char *why)
+{
+    size_t at = sizeof png_magic;
+
+    while (len - at >= 12) {
+        size_t data = big_endian(file + at);
+        const uint8_t *type = file + at + 4;
+        if (data > len - at - 12)
+            break;
+        if (!(type[0] & 32) &&
+            crc(type, data + 4) != big_endian(type + 4 + data))
+            return because(why, "a checksum in the PNG file is wrong");
+        if (memcmp(type, "IEND", 4) == 0)
+            return 0;
+        at += 12 + data;
+    }
+    return because(why, "the PNG file is cut off");
+}
+
+// Segments are: 0xFF, marker, length (itself included), data. Start of frame
+// holds the number of components in its byte 5 of data.
+static int check_jpeg(const uint8_t *file, size_t len, char *why)
+{
+    size_t at = 2;
+
+    while (at + 10 <= len && file[at] == 0xFF) {
+        uint8_t marker = file[at + 1];
+        if (marker == 0xFF) {           // padding
+            at++;
+            continue;
+        }
+        bool frame = marker >= 0xC0 && marker <= 0xCF && marker != 0xC4 &&
+                     marker != 0xC8 && marker != 0xCC;
+        if (frame && file[at + 9] == 4)
+            return because(why, "a CMYK JPEG; only grey and colour ones are "
+                           "supported");
+        if (frame)
+            return 0;
+        at += 2 + (size_t)(file[at + 2] << 8 | file[at + 3]);
+    }
+    return because(why, "no frame in the JPEG file: damaged or cut off");
+}
+
+// A file in memory as stb_image reads it; remembers that it wanted more.
+struct reader {
+    const uint8_t *bytes;
+    size_t         len, at;
+    bool           past_end;
+};
+
+static int read_some(void *user, char *to, int want)
+{
+    struct reader *r = user;
+    size_t n = (size_t)want < r->len - r->at ? (size_t)want : r->len - r->at;
+
+    memcpy(to, r->bytes + r->at, n);
+    r->at += n;
+    if (n == 0)
+        r->past_end = true;
+    return (int)n;
+}
+
+static void skip(void *user, int n)
+{
+    struct reader *r = user;
+
+    if (n < 0) {                        // back into what was read before
+        size_t back = (size_t)-(long)n;
+        r->at -= back < r->at ? back : r->at;
+        return;
+    }
+    if ((size_t)n > r->len - r->at) {
+        r->past_end = true;
+        n = (int)(r->len - r->at);
+    }
+    r->at += (size_t)n;
+}
+
+static int at_end(void *user)
+{
+    struct reader *r = user;
+
+    return r->at == r->len;
+}
+
+// The pixels (h, w, 3), to be given to stbi_image_free(), or NULL.
+static uint8_t *load(const uint8_t *file, size_t len, int *w, int *h,
+                     char *why)
+{
+    const stbi_io_callbacks calls = {
+        .read = read_some, .skip = skip, .eof = at_end,
+    };
+    struct reader r = { .bytes = file, .len = len };
+    int components;
+
+    if (!stbi_info_from_memory(file, (int)len, w, h, &components)) {
+        because(why, stbi_failure_reason());
+        return NULL;
+    }
+    if (*w > RESIZE_MAX_SIDE || *h > RESIZE_MAX_SIDE ||
+        (int64_t)*w * *h > IMAGE_MOST_PIXELS) {
+        snprintf(why, IMAGE_WHY, "%d x %d pixels; at most %d are taken", *w,
+                 *h, IMAGE_MOST_PIXELS);
+        return NULL;
+    }
+    uint8_t *pixels = stbi_load_from_callbacks(&calls, &r, w, h, &components,
+                                               3);
+    if (pixels && !r.past_end)
+        return pixels;
+    because(why, r.past_end ? "the file ends in the middle of the image" :
+            stbi_failure_reason());
+    stbi_image_free(pixels);
+    return NULL;
+}
+
+int image_decode(const uint8_t *file, size_t len, int side, uint8_t *out,
+                 char why[IMAGE_WHY])
+{
+    int w = 0, h = 0, rc;
+
+    if (len == 0)
+        return because(why, "the file is empty");
+    if (len > IMAGE_MOST_BYTES) {
+        snprintf(why, IMAGE_WHY, "the file has more than %d bytes",
+                 IMAGE_MOST_BYTES);
+        return -1;
+    }
+    if (len >= 8 && memcmp(file, png_magic, 8) == 0)
+        rc = check_png(file, len, why);
+    else if (len >= 3 && memcmp(file, "\xFF\xD8\xFF", 3) == 0)
+        rc = check_jpeg(file, len, why);
+    else
+        rc = because(why, "neither a PNG nor a JPEG file");
+    if (rc != 0)
+        return rc;
+    uint8_t *pixels = load(file, len, &w, &h, why);
+    if (!pixels)
+        return -1;
+    resize_rgb(out, side, side, pixels, w, h);
+    stbi_image_free(pixels);
+    return 0;
+}
