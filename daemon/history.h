@@ -15,20 +15,28 @@
 #include "common/job.h"
 
 // Records beyond this are not kept (the events still have them). 54 layers,
-// 300 epochs and 20 samples take about 6 MiB.
-enum { HISTORY_MAX_BYTES = 256 << 20 };
+// 300 epochs and 20 samples take about 7 MiB.
+enum { HISTORY_MAX_BYTES = 256 << 20, HISTORY_MAX_SERIES = 4096 };
 
 // Names are min p05 p25 median p75 p95 max mean.
 enum stat { STAT_MIN, STAT_P05, STAT_P25, STAT_MEDIAN, STAT_P75, STAT_P95,
             STAT_MAX, STAT_MEAN, STAT_COUNT };
 extern const char *const stat_names[STAT_COUNT];
 
-// One quantity of one layer: what records and early values are about.
+// A layer of the network, as `started` tells.
+struct history_layer {
+    char *name;
+    int   depth;
+    bool  main;                     // a convolution of the main path
+};
+
+// One quantity of one layer: what records and early values are about. The
+// layer of grad_w and weight may be written "conv1" or "conv1.weight".
 struct series {
     char             *layer;
     enum job_quantity quantity;
     int               depth;        // convolutions up to here; 0 = not known
-    bool              main;         // a convolution of the main path
+    bool              main;
 };
 
 // The numbers of one series in one epoch. Not finite and null are NAN here.
@@ -37,8 +45,8 @@ struct record {
     int64_t  count, nonfinite, zeros;
     double   stats[STAT_COUNT];
     int      n_samples;
-    double  *samples;               // in step order
-    int32_t *sample_steps;
+    double  *samples;               // in step order; owned, and the next two
+    int32_t *sample_steps;          // point into the same block; -1 = not said
     uint8_t *packed;                // histograms; history_hist() reads them
 };
 
@@ -50,6 +58,7 @@ struct history_epoch {
             duration_seconds;
     struct record *records;         // by series; n_records may be less than
     int            n_records;       // n_series: history_record() looks
+    size_t         bytes;           // held by it
 };
 
 struct early_step {
@@ -60,8 +69,10 @@ struct early_step {
 };
 
 struct history {
-    struct series *series;          // by quantity, then in network order
-    int            n_series;
+    struct history_layer *layers;   // in network order
+    int                   n_layers;
+    struct series *series;          // as they came: quantity by quantity, each
+    int            n_series;        // in network order
     unsigned       quantities;      // bits 1 << QUANTITY_: asked for or seen
     struct history_epoch *epochs;   // ended ones, ascending
     int                   n_epochs;
@@ -69,6 +80,7 @@ struct history {
     struct early_step    *early;
     int                   n_early;
     size_t                bytes;    // held, all told
+    size_t                max_bytes;    // HISTORY_MAX_BYTES, but for tests
 };
 
 struct history *history_new(void);
@@ -76,9 +88,11 @@ void            history_free(struct history *h);
 
 // Takes in one event line (without newline). Types that carry no records are
 // looked at and left. A `started` starts over: what follows is another try of
-// the same job. ERR_SPEC when the line is not an event, ERR_LIMIT when its
-// records would take the history over HISTORY_MAX_BYTES (its loss, accuracy
-// and times are kept all the same); records are taken whole or not at all.
+// the same job; an epoch told again replaces itself and what came after. The
+// last event of a job, and `interrupted`, end the epoch in progress. ERR_SPEC
+// when the line is no event, ERR_LIMIT when its records would take the history
+// over HISTORY_MAX_BYTES (loss, accuracy and times of an epoch are kept all the
+// same); records are taken whole or not at all.
 int             history_add(struct history *h, const char *line, size_t len,
                             struct error *err);
 size_t          history_bytes(const struct history *h);

@@ -1,0 +1,19 @@
+/* daemon/view_pick.h: which records a query is about. For the views alone. */
+#pragma once
+#include "daemon/views.h"
+
+struct view_pick {
+    int  quantity;
+    int *series;                        // owned; into history.series
+    int  n;
+};
+
+// ERR_USAGE when the job does not record what is asked for. view_pick_clear()
+// in every case.
+int  view_pick(struct view_pick *p, const struct history *h,
+               const struct view_query *q, struct error *err);
+void view_pick_clear(struct view_pick *p);
+
+// Whether the i-th epoch of h is asked for.
+bool view_has_epoch(const struct view_query *q, const struct history *h,
+                    int i);
