@@ -1,0 +1,198 @@
+/* gradwatch-train: one training run. A job spec on stdin, one event a line on
+ * stdout, a log on stderr. Needs no daemon. */
+#include <errno.h>
+#include <limits.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+
+#include "common/event.h"
+#include "common/job.h"
+#include "common/mem.h"
+#include "common/opts.h"
+#include "version.h"
+#include "worker/backends.h"
+#include "worker/tell.h"
+#include "worker/train.h"
+
+enum { SPEC_MOST = 1 << 20 };           // bytes
+
+static const char program[] = "gradwatch-train";
+
+static const struct opt table[] = {
+    { .name = "data", .value = "NAME=DIR", .repeat = true,
+      .help = "the directory that jobs call NAME in data.root" },
+    { .name = "cache", .value = "DIR", .help = "where decoded images are kept "
+      "(default: $XDG_CACHE_HOME/gradwatch or ~/.cache/gradwatch)" },
+    { .name = "attempt", .value = "N",
+      .help = "how often this job was started, this time included (default: "
+      "1)" },
+    { .name = "die-with-parent",
+      .help = "end at once when the program that started this one ends" },
+    { .name = "probe", .help = "list the devices as one line of JSON, and end" },
+    { .name = "version", .help = "print the version, and end" },
+    { .name = "help", .letter = 'h', .help = "print this, and end" },
+};
+enum { N_OPTS = sizeof table / sizeof *table };
+
+static const char intro[] =
+    "usage: gradwatch-train [OPTION]... < JOB.json\n\n"
+    "Reads a job spec, trains, and prints one event a line. Ends with\n"
+    "0 done, 3 cancelled, 4 diverged, 5 no usable data set, 6 out of device\n"
+    "memory, 7 device missing or failed, 8 disk, 9 bad spec, 1 anything "
+    "else.\n\n";
+
+static volatile sig_atomic_t stop;
+
+static void on_stop(int sig)
+{
+    (void)sig;
+    stop = 1;
+}
+
+// The first signal ends the run in order, a second SIGINT at once.
+static void catch_signals(void)
+{
+    struct sigaction term = { .sa_handler = on_stop, .sa_flags = SA_RESTART };
+    struct sigaction interrupt = {
+        .sa_handler = on_stop, .sa_flags = SA_RESTART | SA_RESETHAND,
+    };
+
+    sigaction(SIGTERM, &term, NULL);
+    sigaction(SIGINT, &interrupt, NULL);
+    signal(SIGPIPE, SIG_IGN);           // a reader that left is an error code
+}
+
+// All of stdin, up to SPEC_MOST bytes and one more. Caller owns.
+static char *read_spec(size_t *len)
+{
+    char *text = xmalloc(SPEC_MOST + 1);
+    *len = fread(text, 1, SPEC_MOST + 1, stdin);
+    return text;
+}
+
+// NULL after a failed event.
+static struct job *read_job(struct tell *t)
+{
+    struct error err = { 0 };
+    json_t *spec = NULL, *problems = NULL;
+    struct job *job = NULL;
+    size_t len;
+    char *text = read_spec(&len);
+
+    if (len > SPEC_MOST)
+        fail(&err, ERR_LIMIT, "the spec is longer than %d bytes", SPEC_MOST);
+    else
+        spec = job_load_text(text, len, &err);
+    if (!spec)
+        tell_failed(t, "spec", err.text);
+    else if (!(job = job_parse(spec, &problems)))
+        tell_bad_spec(t, problems);
+    json_decref(problems);
+    json_decref(spec);
+    free(text);
+    return job;
+}
+
+// The absolute directory of a data root, or NULL when there is no such root.
+// ERR_USAGE for a --data that cannot be. Caller owns *dir.
+static int find_root(const struct opts *o, const char *root, char **dir,
+                     struct error *err)
+{
+    const char *text, *path;
+    int at = 0;
+
+    *dir = NULL;
+    while ((text = opts_next(o, "data", &at))) {
+        char *name, full[PATH_MAX];
+        int rc = opts_pair("data", text, &name, &path, err);
+        if (rc)
+            return rc;
+        if (!strcmp(name, root)) {
+            free(*dir);
+            *dir = xstrdup(realpath(path, full) ? full : path);
+        }
+        free(name);
+    }
+    return 0;
+}
+
+// Caller owns. NULL when there is no place for it.
+static char *cache_dir(const struct opts *o)
+{
+    const char *given = opts_value(o, "cache");
+    const char *xdg = getenv("XDG_CACHE_HOME"), *home = getenv("HOME");
+
+    if (given)
+        return xstrdup(given);
+    if (xdg && *xdg == '/')
+        return xasprintf("%s/gradwatch", xdg);
+    return home && *home ? xasprintf("%s/.cache/gradwatch", home) : NULL;
+}
+
+static int probe(void)
+{
+    json_t *found = backends_probe();
+    char *text = event_text(found);
+    int rc = puts(text) < 0 || fflush(stdout) != 0;
+
+    free(text);
+    json_decref(found);
+    return rc;
+}
+
+static int train(const struct opts *o, int attempt)
+{
+    struct tell t = { .out = stdout };
+    struct error err = { 0 };
+    struct job *job = read_job(&t);
+    char *root = NULL, *cache = cache_dir(o);
+    int rc = TRAIN_SPEC;
+
+    if (job && find_root(o, job->data.root, &root, &err) != 0)
+        rc = opts_refuse(program, &err);
+    else if (job)
+        rc = train_run(&(struct train_opts){
+            .job = job, .root_dir = root, .cache_dir = cache,
+            .attempt = attempt, .out = stdout, .stop = &stop,
+        });
+    job_free(job);
+    free(root);
+    free(cache);
+    return rc;
+}
+
+int main(int argc, char **argv)
+{
+    struct opts o;
+    struct error err = { 0 };
+    double attempt = 1;
+    int rc = opts_parse(&o, table, N_OPTS, argc, argv, &err);
+
+    if (!rc)
+        rc = opts_number(&o, "attempt", 1, INT_MAX, &attempt, &err);
+    if (!rc && o.n_words)
+        rc = fail(&err, ERR_USAGE, "unexpected \"%s\": the job spec is read "
+                  "from standard input", o.words[0]);
+    catch_signals();
+    if (rc) {
+        rc = opts_refuse(program, &err);
+    } else if (opts_given(&o, "help")) {
+        fputs(intro, stdout);
+        opts_help(stdout, table, N_OPTS);
+    } else if (opts_given(&o, "version")) {
+        printf("%s %s\n", program, GRADWATCH_VERSION);
+    } else if (opts_given(&o, "probe")) {
+        rc = probe();
+    } else {
+        // The signal comes when the thread that started us ends, not only
+        // when its process does.
+        if (opts_given(&o, "die-with-parent"))
+            prctl(PR_SET_PDEATHSIG, SIGKILL);
+        rc = train(&o, (int)attempt);
+    }
+    opts_free(&o);
+    return rc;
+}

@@ -1,0 +1,95 @@
+#include "worker/rig.h"
+
+#include <inttypes.h>
+
+#include "model/init.h"
+#include "model/nets.h"
+
+int rig_cut(struct rig *rig, int64_t n, int batch, struct error *err)
+{
+    if (n < 2)
+        return fail(err, ERR_DATA, "%" PRId64 " image is not enough: a batch "
+                    "needs at least 2", n);
+    rig->full.n = n < batch ? (int)n : batch;
+    rig->tail.n = (int)(n % rig->full.n);
+    rig->leftover = rig->tail.n == 1;
+    if (rig->leftover)
+        rig->tail.n = 0;
+    rig->steps_per_epoch = n / rig->full.n + (rig->tail.n > 0);
+    rig->images_per_epoch = n - rig->leftover;
+    return 0;
+}
+
+// Adam's constants are PyTorch's defaults; the spec has no fields for them.
+static struct optim optim_of(const struct job *job)
+{
+    static const enum optim_kind kinds[] = {
+        [OPTIMIZER_SGD] = OPTIM_SGD,
+        [OPTIMIZER_ADAM] = OPTIM_ADAM,
+        [OPTIMIZER_ADAMW] = OPTIM_ADAMW,
+    };
+    return (struct optim){
+        .kind = kinds[job->train.optimizer],
+        .momentum = job->train.momentum,
+        .weight_decay = job->train.weight_decay,
+        .beta1 = 0.9, .beta2 = 0.999, .eps = 1e-8,
+    };
+}
+
+static int open_part(struct rig *rig, struct rig_part *part,
+                     struct plan *share, int slots, const struct job *job,
+                     const struct taps *taps, struct error *err)
+{
+    struct net_opts net = net_opts_of(job, job->model.classes, part->n);
+    struct plan_opts opts = {
+        .device = rig->ordinal, .slots = slots, .precision = rig->precision,
+        .optim = optim_of(job), .seed = job->train.seed,
+    };
+
+    part->graph = net_build(&net, err);
+    if (!part->graph)
+        return err->code;
+    taps_apply(taps, part->graph);
+    int rc = rig->backend->compile(part->graph, &opts, share, &part->plan,
+                                   err);
+    for (int i = 0; !rc && i < slots; i++)
+        part->slots[i] = rig->backend->slot(part->plan, i);
+    return rc;
+}
+
+int rig_open(struct rig *rig, const struct job *job, const struct taps *taps,
+             struct error *err)
+{
+    int rc = open_part(rig, &rig->full, NULL, RIG_SLOTS, job, taps, err);
+
+    if (!rc)
+        rc = init_plan(rig->full.plan, job->train.seed, err);
+    if (!rc && rig->tail.n)
+        rc = open_part(rig, &rig->tail, rig->full.plan, 1, job, taps, err);
+    return rc;
+}
+
+static void close_part(const struct rig *rig, struct rig_part *part)
+{
+    if (part->plan)
+        rig->backend->destroy(part->plan);
+    graph_free(part->graph);
+    *part = (struct rig_part){ 0 };
+}
+
+void rig_close(struct rig *rig)
+{
+    close_part(rig, &rig->tail);
+    close_part(rig, &rig->full);
+}
+
+const struct rig_part *rig_part_of(const struct rig *rig, int64_t s)
+{
+    bool last = s == rig->steps_per_epoch - 1;
+    return last && rig->tail.n ? &rig->tail : &rig->full;
+}
+
+int rig_slot_of(const struct rig *rig, int64_t s)
+{
+    return rig_part_of(rig, s) == &rig->tail ? 0 : (int)(s % RIG_SLOTS);
+}

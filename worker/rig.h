@@ -1,0 +1,42 @@
+/* worker/rig.h: a job's network on its device, ready to take steps.
+ *
+ * The last batch of an epoch may be short. Batch norm must see its images
+ * only, so it has a plan of its own size over the same parameters. All
+ * functions but rig_close() on a closed rig belong to one thread.
+ */
+#pragma once
+#include "common/job.h"
+#include "model/backend.h"
+#include "worker/taps.h"
+
+enum { RIG_SLOTS = 2 };                 // one is filled while the other runs
+
+struct rig_part {                       // a batch size
+    struct graph *graph;
+    struct plan  *plan;
+    struct slot  *slots[RIG_SLOTS];     // of the plan; a tail has one
+    int           n;                    // images; 0 = there is no such part
+};
+
+struct rig {
+    const struct backend *backend;
+    int                   ordinal;
+    enum precision        precision;
+    struct rig_part       full, tail;
+    int64_t               steps_per_epoch, images_per_epoch;
+    bool                  leftover;     // a single image that no step takes
+};
+
+// How n images are cut into batches: fills the sizes and counts of rig.
+// ERR_DATA when n is less than two.
+int  rig_cut(struct rig *rig, int64_t n, int batch, struct error *err);
+
+// Builds, taps, compiles and fills the parts that rig_cut() asked for, with
+// job.model.classes outputs. backend, ordinal and precision are set before.
+int  rig_open(struct rig *rig, const struct job *job, const struct taps *taps,
+              struct error *err);
+void rig_close(struct rig *rig);
+
+// The part that takes step s of an epoch, and the slot it uses for it.
+const struct rig_part *rig_part_of(const struct rig *rig, int64_t s);
+int  rig_slot_of(const struct rig *rig, int64_t s);

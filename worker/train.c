@@ -1,0 +1,416 @@
+/* worker/train.c: the loop. Plans live on a lane; this thread fills the next
+ * batch meanwhile, records, and tells. */
+#include "worker/train.h"
+
+#include <inttypes.h>
+#include <math.h>
+#include <stdlib.h>
+
+#include "common/clock.h"
+#include "common/event.h"
+#include "common/log.h"
+#include "common/mem.h"
+#include "model/nets.h"
+#include "worker/backends.h"
+#include "worker/data.h"
+#include "worker/lane.h"
+#include "worker/rate.h"
+#include "worker/tell.h"
+
+// A step that takes longer is taken for hung: no more live events, so that
+// whoever watches for them can act.
+enum { STEP_LIMIT_S = 600 };
+
+struct run {
+    const struct train_opts *o;
+    struct job     *job;
+    struct data    *data;
+    struct taps     taps;
+    struct rig      rig;
+    struct lane    *lane;
+    struct record  *record;
+    struct tell     tell;
+    struct error    err;
+    json_t         *problems;           // with the spec, found by this run
+    int32_t        *order;              // (data.n) images of the epoch
+    struct progress progress;
+    double          tap_seconds;        // of the epoch
+    double          begun;              // the first epoch
+    int64_t         images;             // trained on since then
+    double          marked;             // when images_per_second was measured
+    int64_t         marked_images;
+    int             whole_epochs;
+};
+
+struct step {                           // what a lane is given
+    const struct backend *backend;
+    struct plan          *plan;
+    int                   slot;
+    double                lr;
+    struct result         result;
+    struct error         *err;
+    int                   rc;
+};
+
+static bool stopped(void *run)
+{
+    struct run *r = run;
+    return *r->o->stop || r->tell.gone;
+}
+
+static void on_loading(void *run, int64_t images, int64_t of)
+{
+    tell_loading(&((struct run *)run)->tell, images, of);
+}
+
+static void on_warning(void *run, const char *code, const char *path,
+                       const char *reason)
+{
+    tell_warning(&((struct run *)run)->tell, code, path, reason);
+}
+
+// Takes value. Always ERR_SPEC.
+static int spec_problem(struct run *r, const char *pointer, json_t *value,
+                        const char *message)
+{
+    r->problems = json_pack("[{s:s, s:o, s:s}]", "pointer", pointer,
+                            "value", value, "message", message);
+    return ERR_SPEC;
+}
+
+// What can be checked before images are decoded: device, precision, network
+// and the layers to record, whose names do not depend on the data.
+static int check(struct run *r)
+{
+    struct job *job = r->job;
+    const char *precision[] = { "auto", "f32", "tf32", "bf16" };
+    struct net_opts net = net_opts_of(job, 2, 2);
+    int rc = backend_find(job->device, &r->rig.backend, &r->rig.ordinal,
+                          &r->err);
+
+    if (rc)
+        return rc;
+    if (backend_precision(r->rig.backend, job->train.precision,
+                          &r->rig.precision, &r->err) != 0)
+        return spec_problem(r, "/train/precision",
+                            json_string(precision[job->train.precision]),
+                            r->err.text);
+    struct graph *g = net_build(&net, &r->err);
+    if (!g)
+        return r->err.code;
+    rc = taps_select(job, g, &r->taps, &r->problems);
+    graph_free(g);
+    return rc;
+}
+
+static int open_data(struct run *r)
+{
+    struct job *job = r->job;
+    struct data_watch watch = {
+        .progress = on_loading, .warning = on_warning, .stopped = stopped,
+        .arg = r,
+    };
+    int rc;
+
+    if (job->data.source == SOURCE_FOLDER && !r->o->root_dir)
+        return fail(&r->err, ERR_DATA, "data root \"%s\" is not known here: "
+                    "give it with --data %s=DIR", job->data.root,
+                    job->data.root);
+    rc = data_open(job, r->o->root_dir, r->o->cache_dir, &watch, &r->data,
+                   &r->err);
+    if (rc)
+        return rc;
+    if (!job->model.classes)
+        job->model.classes = r->data->n_classes < 2 ? 2 : r->data->n_classes;
+    if (job->model.classes < r->data->n_classes) {
+        fail(&r->err, ERR_SPEC, "must be at least %d, the classes of the data "
+             "set", r->data->n_classes);
+        return spec_problem(r, "/model/classes",
+                            json_integer(job->model.classes), r->err.text);
+    }
+    return rig_cut(&r->rig, r->data->n, job->train.batch, &r->err);
+}
+
+static void open_rig(void *run)         // on the lane
+{
+    struct run *r = run;
+    r->err.code = 0;
+    rig_open(&r->rig, r->job, &r->taps, &r->err);
+}
+
+static void close_rig(void *run)        // on the lane
+{
+    rig_close(&((struct run *)run)->rig);
+}
+
+static void on_lane(struct run *r, lane_call *call)
+{
+    lane_give(r->lane, call, r);
+    while (!lane_wait(r->lane, TELL_MOST_S))
+        ;
+}
+
+static int prepare(struct run *r)
+{
+    struct device_info device;
+    int rc = check(r);
+
+    if (!rc)
+        rc = open_data(r);
+    if (!rc)
+        rc = backend_info(r->rig.backend, r->rig.ordinal, &device, &r->err);
+    if (rc)
+        return rc;
+    r->lane = lane_open();
+    on_lane(r, open_rig);
+    if (r->err.code)
+        return r->err.code;
+    r->record = record_new(&(struct record_opts){
+        .taps = r->taps.tap, .n_taps = r->taps.n,
+        .quantities = r->job->record.quantities,
+        .samples = r->job->record.samples,
+        .early_steps = r->job->record.early_steps,
+        .seed = r->job->train.seed,
+    });
+    r->order = xcalloc((size_t)r->data->n, sizeof *r->order);
+    tell_started(&r->tell, r->job, &r->rig, r->data->n, r->o->attempt,
+                 &device);
+    if (r->rig.leftover)
+        tell_warning(&r->tell, "leftover_image", NULL, "the last batch of an "
+            "epoch would hold one image; it is left out, because batch norm "
+            "needs two");
+    return 0;
+}
+
+static void fill(struct run *r, int64_t s)
+{
+    const struct rig_part *part = rig_part_of(&r->rig, s);
+    struct slot *slot = part->slots[rig_slot_of(&r->rig, s)];
+
+    slot->values = NULL;
+    data_batch(r->data, r->progress.epoch, r->order + s * r->rig.full.n,
+               part->n, slot->pixels, slot->labels);
+}
+
+static void run_step(void *arg)         // on the lane
+{
+    struct step *s = arg;
+    s->rc = s->backend->submit(s->plan, s->slot, MODE_TRAIN, s->lr, s->err);
+    if (!s->rc)
+        s->rc = s->backend->collect(s->plan, &s->result, s->err);
+}
+
+static void measure(struct run *r)
+{
+    struct progress *p = &r->progress;
+    double now = clock_seconds();
+    int64_t fresh = r->images - r->marked_images;
+    int64_t epochs_left = r->job->train.epochs - p->epoch;
+    int64_t images_left = (epochs_left + 1) * r->rig.images_per_epoch -
+                          p->images;
+
+    if (!fresh)
+        return;
+    p->images_per_second = (double)fresh / (now - r->marked);
+    p->eta_seconds = (double)images_left * (now - r->begun) /
+                     (double)r->images;
+    r->marked = now;
+    r->marked_images = r->images;
+}
+
+static void live(struct run *r)
+{
+    measure(r);
+    tell_live(&r->tell, &r->progress, r->job, &r->rig, r->record);
+}
+
+// The step runs, the next batch is filled, and while a step takes long a live
+// event tells that somebody is at work.
+static int take_step(struct run *r, int64_t s, struct result *result)
+{
+    const struct rig_part *part = rig_part_of(&r->rig, s);
+    int64_t of_run = (r->progress.epoch - 1) * r->rig.steps_per_epoch + s;
+    struct step step = {
+        .backend = r->rig.backend, .plan = part->plan,
+        .slot = rig_slot_of(&r->rig, s), .result = *result, .err = &r->err,
+        .lr = rate_at(r->job, of_run, r->rig.steps_per_epoch),
+    };
+    double start = clock_seconds();
+
+    lane_give(r->lane, run_step, &step);
+    if (s + 1 < r->rig.steps_per_epoch)
+        fill(r, s + 1);
+    while (!lane_wait(r->lane, TELL_MOST_S))
+        if (clock_seconds() - start < STEP_LIMIT_S)
+            live(r);
+    *result = step.result;
+    return step.rc;
+}
+
+static void count(struct run *r, int64_t s, const struct result *result)
+{
+    struct progress *p = &r->progress;
+    int n = rig_part_of(&r->rig, s)->n;
+
+    p->steps++;
+    p->images += n;
+    p->correct += result->correct;
+    if (isfinite(result->loss)) {
+        p->loss_sum += result->loss * n;
+        p->loss_images += n;
+    } else {
+        p->nonfinite_steps++;
+    }
+    r->images += n;
+    r->tap_seconds += 1e-3 * result->tap_millis;
+    record_add(r->record, result->loss, result->taps);
+}
+
+static void finish_epoch(struct run *r, double start, double spent)
+{
+    struct progress *p = &r->progress;
+    bool complete = p->steps == r->rig.steps_per_epoch;
+    json_t *quantities = record_quantities(r->record, false);
+    double seconds = clock_seconds() - start;
+    double recording = r->tap_seconds + record_seconds(r->record) +
+                       r->tell.spent - spent;
+
+    r->whole_epochs += complete;
+    tell_epoch(&r->tell, p, complete, seconds, recording / seconds, quantities,
+               record_early(r->record));
+    log_info("epoch %d: %" PRId64 " steps in %.1f s, loss %.4g, accuracy %.3f",
+             p->epoch, p->steps, seconds,
+             p->loss_sum / (double)p->loss_images,
+             (double)p->correct / (double)p->images);
+}
+
+// Takes event.
+static void tell_end(struct run *r, json_t *event)
+{
+    json_object_set_new(event, "epochs", json_integer(r->whole_epochs));
+    json_object_set_new(event, "duration_seconds",
+                        event_number(clock_seconds() - r->begun));
+    tell(&r->tell, event);
+}
+
+static enum train_outcome done(struct run *r)
+{
+    json_t *e = event_new("finished");
+
+    json_object_set_new(e, "state", json_string("done"));
+    tell_end(r, e);
+    return TRAIN_DONE;
+}
+
+static enum train_outcome diverged(struct run *r, double loss)
+{
+    json_t *e = event_new("finished");
+    int64_t step = r->progress.steps - 1;
+    char reason[128];
+
+    snprintf(reason, sizeof reason, "the loss of step %" PRId64 " in epoch %d "
+             "is %s", step, r->progress.epoch,
+             isnan(loss) ? "not a number" : "infinite");
+    json_object_set_new(e, "state", json_string("diverged"));
+    json_object_set_new(e, "reason", json_string(reason));
+    json_object_set_new(e, "epoch", json_integer(r->progress.epoch));
+    json_object_set_new(e, "step", json_integer(step));
+    tell_end(r, e);
+    return TRAIN_DIVERGED;
+}
+
+static enum train_outcome cancelled(struct run *r)
+{
+    tell(&r->tell, event_new("cancelled"));
+    return TRAIN_CANCELLED;
+}
+
+static enum train_outcome failed(struct run *r, int rc)
+{
+    static const struct { int rc; enum train_outcome end; const char *code; }
+    rows[] = {
+        { ERR_DATA,   TRAIN_DATA,     "data" },
+        { ERR_MEMORY, TRAIN_MEMORY,   "device_memory" },
+        { ERR_DEVICE, TRAIN_DEVICE,   "device" },
+        { ERR_FULL,   TRAIN_DISK,     "disk" },
+        { ERR_IO,     TRAIN_DISK,     "disk" },
+        { ERR_SPEC,   TRAIN_SPEC,     "spec" },
+        { 0,          TRAIN_INTERNAL, "internal" },
+    };
+    int i = 0;
+
+    if (rc == ERR_STATE && stopped(r))
+        return cancelled(r);
+    while (rows[i].rc && rows[i].rc != rc)
+        i++;
+    if (r->problems)
+        tell_bad_spec(&r->tell, r->problems);
+    else
+        tell_failed(&r->tell, rows[i].code, r->err.text);
+    return rows[i].end;
+}
+
+static enum train_outcome run_epoch(struct run *r, int epoch, double *taps)
+{
+    double start = clock_seconds(), spent = r->tell.spent;
+    struct result result = { .taps = taps };
+    bool stop = r->job->train.on_nonfinite == NONFINITE_STOP, bad = false;
+    int64_t steps = r->rig.steps_per_epoch;
+    int rc = 0;
+
+    r->progress = (struct progress){
+        .epoch = epoch, .eta_seconds = r->progress.eta_seconds,
+        .images_per_second = r->progress.images_per_second,
+    };
+    r->tap_seconds = 0;
+    record_begin(r->record, epoch);
+    data_order(r->data, r->job->train.seed, epoch, r->job->data.shuffle,
+               r->order);
+    fill(r, 0);
+    for (int64_t s = 0; s < steps && !stopped(r) && !bad; s++) {
+        rc = take_step(r, s, &result);
+        if (rc)
+            break;
+        count(r, s, &result);
+        bad = stop && !isfinite(result.loss);
+        if (tell_due(&r->tell, clock_seconds()))
+            live(r);
+    }
+    if (r->progress.steps)
+        finish_epoch(r, start, spent);
+    if (rc)
+        return failed(r, rc);
+    if (bad)
+        return diverged(r, result.loss);
+    return r->progress.steps == steps ? TRAIN_DONE : cancelled(r);
+}
+
+static enum train_outcome run_epochs(struct run *r)
+{
+    double *taps = xcalloc((size_t)r->taps.n, sizeof *taps);
+    enum train_outcome end = TRAIN_DONE;
+
+    r->begun = r->marked = clock_seconds();
+    r->progress.images_per_second = r->progress.eta_seconds = NAN;
+    for (int e = 1; e <= r->job->train.epochs && end == TRAIN_DONE; e++)
+        end = run_epoch(r, e, taps);
+    free(taps);
+    return end == TRAIN_DONE ? done(r) : end;
+}
+
+enum train_outcome train_run(const struct train_opts *o)
+{
+    struct run r = { .o = o, .job = o->job, .tell.out = o->out };
+    int rc = prepare(&r);
+    enum train_outcome end = rc ? failed(&r, rc) : run_epochs(&r);
+
+    if (r.lane)
+        on_lane(&r, close_rig);
+    lane_close(r.lane);
+    record_free(r.record);
+    taps_clear(&r.taps);
+    data_close(r.data);
+    json_decref(r.problems);
+    free(r.order);
+    return r.tell.gone ? TRAIN_INTERNAL : end;
+}
