@@ -58,6 +58,11 @@ static double relative(double is, double want)
     return fabs(is - want) / fmax(fabs(want), 1e-300);
 }
 
+static double element(const json_t *list, size_t i)
+{
+    return json_number_value(json_array_get(list, i));
+}
+
 static double number(const json_t *object, const char *key)
 {
     return json_number_value(json_object_get(object, key));
@@ -76,7 +81,7 @@ static const json_t *list_of(const struct parity *p, const char *key)
     return list;
 }
 
-// ---- building what the dump describes -----------------------------------------
+// ---- building what the dump describes -----------------------------------
 
 static struct optim optim_of(const json_t *about)
 {
@@ -158,7 +163,7 @@ static struct plan *plan_of(struct parity *p, size_t t)
     return NULL;
 }
 
-// ---- steps --------------------------------------------------------------------
+// ---- steps --------------------------------------------------------------
 
 enum { INPUTS = 65536, LABELS = 131072, PROJECTION = 196608 };  // streams
 
@@ -205,10 +210,10 @@ static void compare_logits(struct parity *p, struct plan *plan, int row,
     double largest = 0;
 
     for (size_t i = 0; i < json_array_size(want); i++)
-        largest = fmax(largest, fabs(json_number_value(json_array_get(want, i))));
+        largest = fmax(largest, fabs(element(want, i)));
     for (size_t i = 0; i < json_array_size(want); i++)
-        note(p, row, what, fabs(is[i] - json_number_value(
-             json_array_get(want, i))) / largest, "logits");
+        note(p, row, what, fabs(is[i] - element(want, i)) / largest,
+             "logits");
     free(is);
 }
 
@@ -245,10 +250,11 @@ static void compare_tensors(struct parity *p, struct plan *plan, int row,
         float *x = read_all(p, plan, v, side);
 
         if (norms)
-            note(p, row, what, relative(norm_of(x, n), json_number_value(
-                 json_array_get(norms, i))), text(names, i));
-        note(p, row, project, fabs(projection_of(x, n, i) - json_number_value(
-             json_array_get(projections, i))), text(names, i));
+            note(p, row, what, relative(norm_of(x, n), element(norms, i)),
+                 text(names, i));
+        note(p, row, project,
+             fabs(projection_of(x, n, i) - element(projections, i)),
+             text(names, i));
         free(x);
     }
 }
@@ -261,8 +267,8 @@ static void compare_taps(struct parity *p, int row, enum what what,
 
     assert_int_equal(json_array_size(names), json_array_size(want));
     for (size_t i = 0; i < json_array_size(want); i++)
-        note(p, row, what, relative(taps[2 * i], json_number_value(
-             json_array_get(want, i))), text(names, i));
+        note(p, row, what, relative(taps[2 * i], element(want, i)),
+             text(names, i));
 }
 
 static void step(struct parity *p, size_t t)
@@ -310,8 +316,7 @@ static void compare_end(struct parity *p)
                               k < json_array_size(used); i++)
         if (strcmp(text(all, i), text(used, k)) == 0)
             note(p, LATER, WEIGHT, relative(r.taps[2 * (layers + k++)],
-                 json_number_value(json_array_get(
-                     json_object_get(final, "weights"), i))), text(all, i));
+                 element(json_object_get(final, "weights"), i)), text(all, i));
     free(r.taps);
     compare_tensors(p, plan, LATER, WEIGHT, PROJECT_END, "weights", SIDE_VALUE,
                     NULL, json_object_get(final, "project_weights"));
@@ -325,7 +330,7 @@ static void compare_end(struct parity *p)
     compare_logits(p, plan, LATER, EVAL, json_object_get(eval, "logits"));
 }
 
-// ---- the verdict --------------------------------------------------------------
+// ---- the verdict --------------------------------------------------------
 
 // One line per row: "quantity error (where)" for all that was compared.
 static int judge_row(const struct parity *p, int row)

@@ -29,7 +29,7 @@ MASK = (1 << 64) - 1
 INPUTS, LABELS, PROJECTION = 65536, 131072, 196608
 
 
-# ---- the rule ----------------------------------------------------------------
+# ---- the rule ------------------------------------------------------------
 
 def mix(z):
     z = (z ^ (z >> 30)) * 0xBF58476D1CE4E5B9 & MASK
@@ -56,7 +56,7 @@ def drawn(seed, stream, shape, bound):
     return torch.from_numpy(flat.reshape(tuple(shape))).double()
 
 
-# ---- the networks, as the paper and torchvision have them ---------------------
+# ---- the networks, as the paper and torchvision have them ----------------
 
 def conv_norm(inputs, outputs, k, stride, norm):
     conv = nn.Conv2d(inputs, outputs, k, stride, k // 2, bias=not norm)
@@ -132,7 +132,7 @@ def fill(net, seed):
                 w.copy_(drawn(seed, p, w.shape, 1.0 / math.sqrt(fan_in)))
 
 
-# ---- what is written ----------------------------------------------------------
+# ---- what is written -----------------------------------------------------
 
 def norm(t):
     return float(t.detach().norm())
@@ -223,7 +223,7 @@ def train(case):
     return result
 
 
-# ---- the cases ----------------------------------------------------------------
+# ---- the cases -----------------------------------------------------------
 
 def case(arch, skip, **other):
     if isinstance(skip, bool):
