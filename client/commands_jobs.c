@@ -1,0 +1,394 @@
+/* list, show, log, cancel, rm, wait: the queue and what is in it. */
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include "client/api.h"
+#include "client/table.h"
+#include "client/text.h"
+#include "common/clock.h"
+#include "common/mem.h"
+
+enum { PAGE = 100 };
+static const struct timespec ASK_AGAIN = {.tv_nsec = 300000000};
+
+/* ---- list ---- */
+
+static const struct column list_columns[] = {
+    {"ID", true, false},     {"STATE", false, false}, {"NAME", false, true},
+    {"EPOCH", true, false},  {"LOSS", true, false},   {"ACCURACY", true, false},
+    {"IMAGES/S", true, false}, {"CREATED", true, false},
+};
+
+static char *percent(double share)
+{
+    return isfinite(share) ? xasprintf("%.1f %%", 100 * share) : xstrdup("-");
+}
+
+static void add_job(struct table *t, const json_t *job)
+{
+    const json_t *progress = json_object_get(job, "progress");
+    const char *state = api_text(job, "state");
+    double epoch = api_number(progress, "epoch");
+    double epochs = api_number(progress, "epochs");
+
+    table_take(t, text_json(json_object_get(job, "id"), false));
+    table_add(t, state);
+    table_colour(t, table_state_colour(state));
+    table_add(t, api_text(job, "name"));
+    table_take(t, isnan(epochs) ? xstrdup("-")
+                                : xasprintf("%.0f/%.0f",
+                                            isnan(epoch) ? 0 : epoch, epochs));
+    table_take(t, text_number(api_number(job, "loss"), 4));
+    table_take(t, percent(api_number(job, "accuracy")));
+    table_take(t, text_number(api_number(progress, "images_per_second"), 3));
+    table_take(t, text_age(api_text(job, "created_at")));
+}
+
+static char *list_path(struct client *c, const json_t *cursor)
+{
+    const char *state = opts_value(&c->opts, "state");
+    char *quoted = http_escape(state ? state : "");
+    char *text = json_is_string(cursor)
+                     ? xstrdup(json_string_value(cursor))
+                     : json_dumps(cursor, JSON_ENCODE_ANY);
+    char *next = http_escape(text ? text : "");
+    char *path = xasprintf(API "/jobs?limit=%d%s%s%s%s", PAGE,
+                           state ? "&state=" : "", quoted,
+                           cursor ? "&cursor=" : "", cursor ? next : "");
+
+    free(quoted);
+    free(text);
+    free(next);
+    return path;
+}
+
+// One page; *cursor becomes the next one's, or NULL after the last.
+static int list_page(struct client *c, struct table *t, json_t **cursor)
+{
+    char *path = list_path(c, *cursor);
+    json_t *answer = NULL, *job;
+    struct response r;
+    size_t i;
+    int rc = api_send(c, "GET", path, NULL, &r);
+
+    json_decref(*cursor);
+    *cursor = NULL;
+    if (!rc && c->json)
+        api_print_body(&r);
+    if (!rc)
+        answer = json_loadb(r.body, r.len, 0, NULL);
+    json_array_foreach(json_object_get(answer, "jobs"), i, job) {
+        if (c->quiet && !c->json)
+            printf("%" JSON_INTEGER_FORMAT "\n",
+                   json_integer_value(json_object_get(job, "id")));
+        else
+            add_job(t, job);
+    }
+    json_t *next = json_object_get(answer, "next");
+    if (next && !json_is_null(next))
+        *cursor = json_incref(next);
+    json_decref(answer);
+    http_clear(&r);
+    free(path);
+    return rc;
+}
+
+int command_list(struct client *c)
+{
+    struct table *t = table_new(c, list_columns,
+                                sizeof list_columns / sizeof *list_columns);
+    json_t *cursor = NULL;
+    int rc;
+
+    do
+        rc = list_page(c, t, &cursor);
+    while (!rc && cursor);
+    json_decref(cursor);
+    if (!rc && !c->json && !c->quiet && t->n_cells)
+        table_print(t, c);
+    else if (!rc && !c->json && !c->quiet)
+        client_say(opts_given(&c->opts, "state")
+                       ? "no job is in that state"
+                       : "no jobs yet; queue one with: gradwatch submit");
+    table_free(t);
+    return rc;
+}
+
+/* ---- show ---- */
+
+static void row(struct table *t, const char *name, char *value)
+{
+    table_add(t, name);
+    table_take(t, value);
+}
+
+static void add_spec(struct table *t, const json_t *object, const char *prefix)
+{
+    const char *key;
+    json_t *value;
+
+    json_object_foreach((json_t *)object, key, value) {
+        char *path = xasprintf("%s%s%s", prefix, *prefix ? "." : "", key);
+        if (json_is_object(value))
+            add_spec(t, value, path);
+        else
+            row(t, path, text_json(value, t->utf8));
+        free(path);
+    }
+}
+
+static void add_times(struct table *t, const json_t *job)
+{
+    static const char *const names[] = {"created", "started", "ended"};
+
+    for (int i = 0; i < 3; i++) {
+        char *key = xasprintf("%s_at", names[i]);
+        const char *time = api_text(job, key);
+        char *age = text_age(time);
+        if (*time)
+            row(t, names[i], xasprintf("%s (%s)", time, age));
+        free(age);
+        free(key);
+    }
+}
+
+static void add_progress(struct table *t, const json_t *job)
+{
+    const json_t *progress = json_object_get(job, "progress");
+    double epochs = api_number(progress, "epochs");
+
+    if (isfinite(epochs))
+        row(t, "epoch", xasprintf("%.0f/%.0f", fmax(api_number(progress,
+                                  "epoch"), 0), epochs));
+    if (isfinite(api_number(progress, "steps_per_epoch")))
+        row(t, "step", xasprintf("%.0f/%.0f",
+                                 fmax(api_number(progress, "step"), 0),
+                                 api_number(progress, "steps_per_epoch")));
+    row(t, "images/s", text_number(api_number(progress, "images_per_second"),
+                                   4));
+    if (isfinite(api_number(progress, "eta_seconds")))
+        row(t, "ETA", text_seconds(api_number(progress, "eta_seconds")));
+    row(t, "loss", text_number(api_number(job, "loss"), 5));
+    row(t, "accuracy", percent(api_number(job, "accuracy")));
+}
+
+static void print_job(struct client *c, const json_t *job)
+{
+    static const struct column columns[] = {{"FIELD", 0, 0}, {"VALUE", 0, 1}};
+    const json_t *device = json_object_get(job, "device");
+    const json_t *parameters = json_object_get(job, "parameters");
+    const json_t *error = json_object_get(job, "error");
+    const char *state = api_text(job, "state");
+    struct table *t = table_new(c, columns, 2);
+
+    row(t, "id", text_json(json_object_get(job, "id"), c->utf8));
+    row(t, "name", xstrdup(api_text(job, "name")));
+    row(t, "state", xstrdup(state));
+    table_colour(t, table_state_colour(state));
+    if (json_is_object(error))
+        row(t, "error", xasprintf("%s: %s", api_text(error, "code"),
+                                  api_text(error, "message")));
+    add_times(t, job);
+    if (json_is_object(device))
+        row(t, "device used", xasprintf("%s %s", api_text(device, "backend"),
+                                        api_text(device, "name")));
+    if (json_is_object(parameters)) {
+        row(t, "parameters", text_count((int64_t)api_number(parameters,
+                                                            "held")));
+        row(t, "... used", text_count((int64_t)api_number(parameters, "used")));
+    }
+    add_progress(t, job);
+    add_spec(t, json_object_get(job, "spec"), "");
+    table_print(t, c);
+    table_free(t);
+}
+
+int command_show(struct client *c)
+{
+    json_int_t id;
+    json_t *job;
+    int rc = client_id(c, "show", 0, &id);
+
+    if (rc)
+        return rc;
+    char *path = api_job(id, "");
+    if (c->json) {
+        rc = api_print(c, path);
+    } else {
+        rc = api_json(c, "GET", path, NULL, &job);
+        if (!rc)
+            print_job(c, job);
+        json_decref(job);
+    }
+    free(path);
+    return rc;
+}
+
+/* ---- cancel, rm ---- */
+
+// The same request for every id; the first failure's status is returned.
+static int each(struct client *c, const char *command, const char *method,
+                const char *below, const char *done)
+{
+    int worst = 0;
+
+    for (int i = 0; i < c->opts.n_words && !client_interrupted(); i++) {
+        struct response r = {0};
+        json_int_t id;
+        int rc = client_id(c, command, i, &id);
+        if (rc)
+            return rc;
+        char *path = api_job(id, below);
+        rc = api_send(c, method, path, NULL, &r);
+        if (!rc && c->json && r.len)
+            api_print_body(&r);
+        else if (!rc && !c->quiet)
+            client_say("job %" JSON_INTEGER_FORMAT " is %s", id, done);
+        worst = worst ? worst : rc;
+        http_clear(&r);
+        free(path);
+    }
+    return worst;
+}
+
+int command_cancel(struct client *c)
+{
+    return each(c, "cancel", "POST", "/cancel", "being cancelled");
+}
+
+int command_rm(struct client *c)
+{
+    return each(c, "rm", "DELETE", "", "removed");
+}
+
+/* ---- wait, log ---- */
+
+static bool has_ended(const char *state)
+{
+    static const char *const ends[] = {"done", "failed", "cancelled",
+                                       "diverged"};
+    for (size_t i = 0; i < sizeof ends / sizeof *ends; i++)
+        if (!strcmp(ends[i], state))
+            return true;
+    return false;
+}
+
+// 0 and *ended; the state of an ended job is printed when `print` is set.
+static int look(struct client *c, json_int_t id, bool print, bool *ended,
+                bool *done)
+{
+    char *path = api_job(id, "");
+    json_t *job;
+    int rc = api_json(c, "GET", path, NULL, &job);
+    const char *state = api_text(job, "state");
+
+    *ended = !rc && has_ended(state);
+    *done = !strcmp(state, "done");
+    if (*ended && print && c->json) {
+        char *dump = json_dumps(job, JSON_COMPACT);
+        puts(dump);
+        free(dump);
+    } else if (*ended && print && !c->quiet) {
+        printf("job %" JSON_INTEGER_FORMAT ": %s\n", id, state);
+    }
+    fflush(stdout);
+    json_decref(job);
+    free(path);
+    return rc;
+}
+
+// Until the job has ended; a daemon that is away for a while is waited for.
+static int wait_one(struct client *c, json_int_t id, double deadline,
+                    bool *done)
+{
+    bool ended = false;
+    int rc = look(c, id, true, &ended, done);
+
+    while (!rc && !ended) {
+        if (client_interrupted())
+            return EXIT_INTERRUPTED;
+        if (clock_seconds() > deadline) {
+            client_say("job %" JSON_INTEGER_FORMAT " has not ended yet", id);
+            return EXIT_TIMEOUT;
+        }
+        nanosleep(&ASK_AGAIN, NULL);
+        rc = look(c, id, true, &ended, done);
+    }
+    return rc;
+}
+
+int command_wait(struct client *c)
+{
+    double seconds = INFINITY;
+    struct error err = {0};
+    bool all_done = true;
+
+    if (opts_number(&c->opts, "timeout", 0, 1e9, &seconds, &err))
+        return client_refuse("wait", "%s", err.text);
+    double deadline = clock_seconds() + seconds;
+    for (int i = 0; i < c->opts.n_words; i++) {
+        json_int_t id;
+        bool done;
+        int rc = client_id(c, "wait", i, &id);
+        if (!rc)
+            rc = wait_one(c, id, deadline, &done);
+        if (rc)
+            return rc;
+        all_done = all_done && done;
+    }
+    return all_done ? 0 : EXIT_NO;
+}
+
+// Prints what is new; control characters do not get to a terminal.
+static void print_log(struct client *c, const char *text, size_t len)
+{
+    for (size_t i = 0; i < len;) {
+        size_t n = strcspn(text + i, "\n");
+        n = n > len - i ? len - i : n;
+        if (c->terminal) {
+            char *line = xstrndup(text + i, n), *clean;
+            clean = text_clean(line, c->utf8);
+            fputs(clean, stdout);
+            free(clean);
+            free(line);
+        } else {
+            fwrite(text + i, 1, n, stdout);
+        }
+        i += n;
+        if (i < len)
+            putchar('\n');
+        i++;
+    }
+    fflush(stdout);
+}
+
+int command_log(struct client *c)
+{
+    bool follow = opts_given(&c->opts, "follow"), ended = false, done;
+    size_t printed = 0;
+    json_int_t id;
+    int rc = client_id(c, "log", 0, &id);
+
+    if (rc)
+        return rc;
+    char *path = api_job(id, "/log");
+    for (;;) {
+        struct response r = {0};
+        // Looked at first: what is written before the end is then in the log.
+        if (follow)
+            rc = look(c, id, false, &ended, &done);
+        if (!rc)
+            rc = api_send(c, "GET", path, NULL, &r);
+        if (!rc && r.len > printed) {
+            print_log(c, r.body + printed, r.len - printed);
+            printed = r.len;
+        }
+        http_clear(&r);
+        if (rc || !follow || ended || client_interrupted())
+            break;
+        nanosleep(&ASK_AGAIN, NULL);
+    }
+    free(path);
+    return rc;
+}

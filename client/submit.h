@@ -1,0 +1,13 @@
+/* client/submit.h: the options of `submit`, which are the fields of a job.
+ *
+ * They are made from the table in common/job.h: a new field there is a new
+ * option here.
+ */
+#pragma once
+#include "common/opts.h"
+
+extern const struct opt submit_opts[5];         // those that are no field
+
+// One option a field; the caller owns them (submit_fields_free).
+struct opt *submit_fields(int *n);
+void        submit_fields_free(struct opt *fields, int n);
