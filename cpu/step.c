@@ -1,0 +1,95 @@
+/* cpu/step.c: the stages in their order, the taps between them, the update
+ * behind them. */
+#include "cpu/step.h"
+
+#include <string.h>
+#include <omp.h>
+#include "common/clock.h"
+#include "cpu/optim.h"
+#include "cpu/tap.h"
+
+static void run_stages(struct cpu_plan *p)
+{
+    for (int i = 0; i < p->schedule.n_stages; i++) {
+        struct stage s = p->schedule.stages[i];
+        struct group *g = &p->groups[s.node];
+
+        if (s.phase == PHASE_FORWARD) {
+            g->op->forward(p, g);
+        } else if (p->mode != MODE_EVAL) {
+            tap_begin(p, i);
+            g->op->backward(p, g);
+        }
+        tap_after(p, i);
+    }
+    tap_end(p);
+}
+
+static int check_slot(const struct cpu_plan *p, int slot, enum mode mode,
+                      struct error *err)
+{
+    const struct graph *g = p->base.graph;
+    int slots = p->base.opts.slots, classes = graph_shape(g, g->logits).c;
+
+    if (slot < 0 || slot >= slots)
+        return fail(err, ERR_USAGE, "slot %d of a plan with %d", slot, slots);
+    if (p->waiting == slots)
+        return fail(err, ERR_STATE, "%d steps wait to be collected", slots);
+    if (mode != MODE_EVAL && p->too_small)
+        return fail(err, ERR_SPEC, "%s: cannot train on one value per channel "
+                    "(a batch of 1 image of 1 x 1)", p->too_small);
+    for (int i = 0; i < graph_shape(g, g->input).n; i++) {
+        int32_t label = p->slots[slot].labels[i];
+
+        if (label < -1 || label >= classes)
+            return fail(err, ERR_USAGE, "label %d of image %d, must be 0 to "
+                        "%d, or -1 for padding", label, i, classes - 1);
+    }
+    return 0;
+}
+
+int step_submit(struct plan *plan, int slot, enum mode mode, double lr,
+                struct error *err)
+{
+    struct cpu_plan *p = (struct cpu_plan *)plan;
+    double start = clock_seconds();
+    int rc = check_slot(p, slot, mode, err);
+
+    if (rc)
+        return rc;
+    p->now = &p->slots[slot];
+    p->mode = mode;
+    struct done *done = &p->done[(p->oldest + p->waiting) % plan->opts.slots];
+    done->mode = mode;
+    p->result = &done->result;
+    p->result->tap_millis = 0;
+
+    int threads = omp_get_max_threads();    // the caller's
+    omp_set_num_threads(plan->opts.threads);
+    run_stages(p);
+    if (mode == MODE_TRAIN)
+        optim_step(p->store, lr);
+    omp_set_num_threads(threads);
+    if (p->dnn.err.code)
+        return fail(err, p->dnn.err.code, "%s", p->dnn.err.text);
+    p->result->millis = (float)(1e3 * (clock_seconds() - start));
+    p->waiting++;
+    return 0;
+}
+
+int step_collect(struct plan *plan, struct result *out, struct error *err)
+{
+    struct cpu_plan *p = (struct cpu_plan *)plan;
+    const struct done *done = &p->done[p->oldest];
+    double *taps = out->taps;
+
+    if (!p->waiting)
+        return fail(err, ERR_STATE, "no step waits to be collected");
+    if (taps && done->mode != MODE_EVAL)
+        memcpy(taps, done->result.taps, (size_t)plan->graph->n_taps * sizeof *taps);
+    *out = done->result;
+    out->taps = taps;
+    p->oldest = (p->oldest + 1) % plan->opts.slots;
+    p->waiting--;
+    return 0;
+}

@@ -1,0 +1,112 @@
+/* cpu/tap.c: lists of taps by moment. A gradient is complete when the
+ * backward stage of its producer begins, a value when its forward stage
+ * ends. */
+#include "cpu/tap.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include "common/clock.h"
+#include "common/mem.h"
+#include "cpu/loop.h"
+
+struct tap_plan {
+    struct tensor **what;               // by tap; NULL: the constant 1
+    int            *next;               // by tap; -1 ends a list
+    int            *first;              // by moment
+    double         *partial;
+};
+
+// Moments: two per stage, before and after, and one behind all.
+static int moment_of(const struct cpu_plan *p, struct tap tap)
+{
+    const struct value *v = &p->base.graph->values[tap.value];
+    const struct schedule *s = &p->schedule;
+
+    if (v->role == ROLE_PARAM)
+        return 2 * s->n_stages;
+    for (int i = 0; i < s->n_stages; i++) {
+        bool backward = s->stages[i].phase == PHASE_BACKWARD;
+
+        if (p->groups[s->stages[i].node].out == tap.value &&
+            backward == (tap.side == SIDE_GRAD))
+            return 2 * i + !backward;
+    }
+    return 2 * s->n_stages;             // d(loss) / d(loss) of a net without
+}                                       // parameters
+
+static struct tensor *tensor_of(struct cpu_plan *p, struct tap tap)
+{
+    if (p->base.graph->values[tap.value].role == ROLE_ACT)
+        return tap.side == SIDE_VALUE ? p->value[tap.value]
+                                      : p->grad[tap.value];
+    struct layout any = { 0 };          // it has a place by now
+    return tap.side == SIDE_VALUE ? plan_param(p, tap.value, any)
+                                  : plan_param_grad(p, tap.value);
+}
+
+struct tap_plan *tap_new(struct cpu_plan *p)
+{
+    const struct graph *g = p->base.graph;
+    struct tap_plan *t = xcalloc(1, sizeof *t);
+    int moments = 2 * p->schedule.n_stages + 1;
+    size_t most = 0;
+
+    t->what = xcalloc((size_t)g->n_taps, sizeof(struct tensor *));
+    t->next = xcalloc((size_t)g->n_taps, sizeof *t->next);
+    t->first = xcalloc((size_t)moments, sizeof *t->first);
+    for (int m = 0; m < moments; m++)
+        t->first[m] = -1;
+    for (int i = 0; i < g->n_taps; i++) {
+        int m = moment_of(p, g->taps[i]);
+
+        t->next[i] = t->first[m];
+        t->first[m] = i;
+        t->what[i] = tensor_of(p, g->taps[i]);
+        if (t->what[i] && t->what[i]->bytes > most)
+            most = t->what[i]->bytes;
+    }
+    t->partial = xcalloc(loop_partials(most / sizeof(float)), sizeof(double));
+    return t;
+}
+
+void tap_free(struct tap_plan *t)
+{
+    if (!t)
+        return;
+    free(t->what);
+    free(t->next);
+    free(t->first);
+    free(t->partial);
+    free(t);
+}
+
+static void measure(struct cpu_plan *p, int moment)
+{
+    const struct tap_plan *t = p->taps;
+
+    if (t->first[moment] < 0 || p->mode == MODE_EVAL)
+        return;
+    double start = clock_seconds();
+    for (int i = t->first[moment]; i >= 0; i = t->next[i]) {
+        const struct tensor *x = t->what[i];
+
+        p->result->taps[i] = x ? loop_norm(x->data, x->bytes / sizeof(float),
+                                           t->partial) : 1;
+    }
+    p->result->tap_millis += (float)(1e3 * (clock_seconds() - start));
+}
+
+void tap_begin(struct cpu_plan *p, int stage)
+{
+    measure(p, 2 * stage);
+}
+
+void tap_after(struct cpu_plan *p, int stage)
+{
+    measure(p, 2 * stage + 1);
+}
+
+void tap_end(struct cpu_plan *p)
+{
+    measure(p, 2 * p->schedule.n_stages);
+}

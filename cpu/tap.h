@@ -1,0 +1,14 @@
+/* cpu/tap.h: norms, each taken at the stage where its numbers are complete
+ * and still in the caches. */
+#pragma once
+#include "cpu/op.h"
+
+// After the plan's tensors are made; caller frees with tap_free().
+struct tap_plan *tap_new(struct cpu_plan *p);
+void tap_free(struct tap_plan *t);
+
+// Taps whose numbers are complete when this stage begins, or ends;
+// tap_end: those of the parameters, before the update.
+void tap_begin(struct cpu_plan *p, int stage);
+void tap_after(struct cpu_plan *p, int stage);
+void tap_end(struct cpu_plan *p);

@@ -1,0 +1,156 @@
+/* tests/bench/bench_step.c: images per second of training steps on the CPU
+ * backend, input resident; one line of JSON.
+ *
+ * bench_step [--arch resnet50] [--skip] [--size 64] [--batch 16] [--record]
+ *            [--warmup 5] [--steps 30] [--threads 0]
+ * --record taps the gradient at every layer's output, as a job does.
+ */
+#include <getopt.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include "common/clock.h"
+#include "common/mem.h"
+#include "common/rng.h"
+#include "model/init.h"
+#include "model/nets.h"
+
+struct args {
+    const char *arch;
+    int skip, record, size, batch, warmup, steps, threads;
+};
+
+static struct args parse(int argc, char **argv)
+{
+    struct args a = { .arch = "resnet50", .size = 64, .batch = 16, .warmup = 5,
+                      .steps = 30 };
+    const struct option options[] = {
+        { "arch", required_argument, NULL, 'a' },
+        { "skip", no_argument, &a.skip, 1 },
+        { "record", no_argument, &a.record, 1 },
+        { "size", required_argument, NULL, 's' },
+        { "batch", required_argument, NULL, 'b' },
+        { "warmup", required_argument, NULL, 'w' },
+        { "steps", required_argument, NULL, 'n' },
+        { "threads", required_argument, NULL, 't' },
+        { 0 },
+    };
+    int c;
+
+    while ((c = getopt_long(argc, argv, "", options, NULL)) >= 0)
+        switch (c) {
+        case 'a': a.arch = optarg; break;
+        case 's': a.size = atoi(optarg); break;
+        case 'b': a.batch = atoi(optarg); break;
+        case 'w': a.warmup = atoi(optarg); break;
+        case 'n': a.steps = atoi(optarg); break;
+        case 't': a.threads = atoi(optarg); break;
+        case 0: break;
+        default: exit(2);
+        }
+    if (optind < argc || a.steps < 1 || a.size < 8 || a.batch < 1) {
+        fprintf(stderr, "usage: see the head of bench_step.c\n");
+        exit(2);
+    }
+    return a;
+}
+
+static void die(const struct error *err)
+{
+    fprintf(stderr, "bench_step: %s\n", err->text);
+    exit(1);
+}
+
+static struct graph *build(const struct args *a)
+{
+    struct error err = { 0 };
+    struct net_opts o = { .arch = a->arch, .norm = NORM_BATCH,
+        .start = START_PYTORCH, .width = 1, .classes = 200,
+        .batch = a->batch, .image_size = a->size,
+        .input = { .mean = { 0.485, 0.456, 0.406 },
+                   .std = { 0.229, 0.224, 0.225 } } };
+
+    for (int i = 0; i < JOB_STAGES; i++)
+        o.skip[i] = a->skip;
+    struct graph *g = net_build(&o, &err);
+    if (!g)
+        die(&err);
+    for (int i = 0; a->record && i < g->n_nodes; i++)
+        if (graph_is_layer(g, i))
+            graph_tap(g, g->nodes[i].out, SIDE_GRAD);
+    return g;
+}
+
+static void fill(struct slot *s, const struct graph *g)
+{
+    int64_t bytes = graph_elements(g, g->input);
+
+    for (int64_t i = 0; i < bytes; i++)
+        s->pixels[i] = (uint8_t)rng_bits(1, 65536, (uint64_t)i);
+    for (int i = 0; i < graph_shape(g, g->input).n; i++)
+        s->labels[i] = (int32_t)(rng_bits(1, 131072, (uint64_t)i) % 200);
+}
+
+static struct result step(struct plan *p)
+{
+    struct error err = { 0 };
+    struct result r = { .taps = xcalloc((size_t)p->graph->n_taps + 1,
+                                        sizeof(double)) };
+
+    // The rate keeps the loss finite: infinities would change the speed.
+    if (p->backend->submit(p, 0, MODE_TRAIN, 1e-4, &err) ||
+        p->backend->collect(p, &r, &err))
+        die(&err);
+    free(r.taps);
+    return r;
+}
+
+static int by_size(const void *a, const void *b)
+{
+    double x = *(const double *)a, y = *(const double *)b;
+
+    return (x > y) - (x < y);
+}
+
+int main(int argc, char **argv)
+{
+    struct args a = parse(argc, argv);
+    struct error err = { 0 };
+    struct graph *g = build(&a);
+    struct plan_opts o = { .slots = 1, .threads = a.threads,
+                           .optim = { .kind = OPTIM_SGD, .momentum = 0.9 } };
+    struct plan *p;
+    double *seconds = xcalloc((size_t)a.steps, sizeof *seconds), taps = 0;
+    struct result r = { 0 };
+
+    double start = clock_seconds();
+    if (backend_cpu.compile(g, &o, NULL, &p, &err) || init_plan(p, 0, &err))
+        die(&err);
+    double compile = clock_seconds() - start;
+    fill(backend_cpu.slot(p, 0), g);
+    for (int i = 0; i < a.warmup; i++)
+        step(p);
+    for (int i = 0; i < a.steps; i++) {
+        start = clock_seconds();
+        r = step(p);
+        seconds[i] = clock_seconds() - start;
+        taps += r.tap_millis / 1e3;
+    }
+    double sum = 0;
+    for (int i = 0; i < a.steps; i++)
+        sum += seconds[i];
+    qsort(seconds, (size_t)a.steps, sizeof *seconds, by_size);
+    double median = seconds[a.steps / 2];
+    printf("{\"program\": \"gradwatch\", \"arch\": \"%s\", \"skip\": %s, "
+           "\"size\": %d, \"batch\": %d, \"record\": %s, \"threads\": %d, "
+           "\"images_per_second\": %.2f, \"mean_images_per_second\": %.2f, "
+           "\"step_millis\": %.2f, \"tap_share\": %.4f, "
+           "\"compile_seconds\": %.2f, \"bytes\": %zu, \"loss\": %.4f}\n",
+           a.arch, a.skip ? "true" : "false", a.size, a.batch,
+           a.record ? "true" : "false", p->opts.threads, a.batch / median,
+           a.batch * a.steps / sum, 1e3 * median, taps / sum, compile,
+           p->bytes, r.loss);
+    backend_cpu.destroy(p);
+    graph_free(g);
+    free(seconds);
+    return 0;
+}
