@@ -57,6 +57,7 @@ int  client_refuse(const char *command, const char *fmt, ...);
 int  client_id(struct client *c, const char *command, int i, json_int_t *id);
 
 void client_measure(struct client *c);          // columns and rows, anew
+void client_catch_interrupts(void);             // from now on
 bool client_interrupted(void);                  // Ctrl-C was pressed
 
 int command_submit(struct client *c);

@@ -2,11 +2,8 @@
  * take, and the help; what they do is in commands_*.c. */
 #include <langinfo.h>
 #include <locale.h>
-#include <signal.h>
-#include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/ioctl.h>
 #include <unistd.h>
 #include "client/client.h"
 #include "client/submit.h"
@@ -105,65 +102,6 @@ const struct command commands[] = {
 const int n_commands = sizeof commands / sizeof *commands;
 
 enum { N_GLOBALS = sizeof globals / sizeof *globals };
-
-static volatile sig_atomic_t interrupted;
-
-static void interrupt(int signal)
-{
-    (void)signal;
-    interrupted = 1;
-}
-
-bool client_interrupted(void)
-{
-    return interrupted;
-}
-
-void client_say(const char *fmt, ...)
-{
-    va_list args;
-
-    va_start(args, fmt);
-    fputs("gradwatch: ", stderr);
-    vfprintf(stderr, fmt, args);
-    fputc('\n', stderr);
-    va_end(args);
-}
-
-int client_refuse(const char *command, const char *fmt, ...)
-{
-    struct error err = {.code = ERR_USAGE};
-    char *program = xasprintf("gradwatch %s", command);
-    va_list args;
-
-    va_start(args, fmt);
-    vsnprintf(err.text, sizeof err.text, fmt, args);
-    va_end(args);
-    int rc = opts_refuse(*command ? program : "gradwatch", &err);
-    free(program);
-    return rc;
-}
-
-int client_id(struct client *c, const char *command, int i, json_int_t *id)
-{
-    const char *word = c->opts.words[i];
-    size_t len = strlen(word);
-
-    if (!len || len > 18 || strspn(word, "0123456789") != len || *word == '0')
-        return client_refuse(command, "%s is not a job's id, must be a number "
-                             "as in gradwatch list", word);
-    *id = strtoll(word, NULL, 10);
-    return 0;
-}
-
-void client_measure(struct client *c)
-{
-    struct winsize size = {0};
-
-    ioctl(STDOUT_FILENO, TIOCGWINSZ, &size);
-    c->columns = size.ws_col ? size.ws_col : 80;
-    c->rows = size.ws_row ? size.ws_row : 24;
-}
 
 static void print_overview(FILE *out)
 {
@@ -326,7 +264,6 @@ static int dispatch(struct client *c, const struct command *command,
 
 int main(int argc, char **argv)
 {
-    struct sigaction action = {.sa_handler = interrupt};
     struct client c = {0};
     struct error err = {0};
     struct opt *fields;
@@ -335,8 +272,7 @@ int main(int argc, char **argv)
     bool help = word && !strcmp(word, "help");
     const struct command *command = word && !help ? find_command(word) : NULL;
 
-    sigaction(SIGINT, &action, NULL);
-    sigaction(SIGTERM, &action, NULL);
+    client_catch_interrupts();
     if (word && !help && !command)
         return no_command(word);
     struct opt *table = full_table(command, &n, &fields, &n_fields);
@@ -353,5 +289,5 @@ int main(int argc, char **argv)
     opts_free(&c.opts);
     submit_fields_free(fields, n_fields);
     free(table);
-    return interrupted ? EXIT_INTERRUPTED : rc;
+    return client_interrupted() ? EXIT_INTERRUPTED : rc;
 }

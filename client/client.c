@@ -1,0 +1,76 @@
+#include "client/client.h"
+
+#include <signal.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <unistd.h>
+#include "common/mem.h"
+
+static volatile sig_atomic_t interrupted;
+
+static void interrupt(int signal)
+{
+    (void)signal;
+    interrupted = 1;
+}
+
+void client_catch_interrupts(void)
+{
+    struct sigaction action = {.sa_handler = interrupt};
+
+    sigaction(SIGINT, &action, NULL);
+    sigaction(SIGTERM, &action, NULL);
+}
+
+bool client_interrupted(void)
+{
+    return interrupted;
+}
+
+void client_say(const char *fmt, ...)
+{
+    va_list args;
+
+    va_start(args, fmt);
+    fputs("gradwatch: ", stderr);
+    vfprintf(stderr, fmt, args);
+    fputc('\n', stderr);
+    va_end(args);
+}
+
+int client_refuse(const char *command, const char *fmt, ...)
+{
+    struct error err = {.code = ERR_USAGE};
+    char *program = xasprintf("gradwatch %s", command);
+    va_list args;
+
+    va_start(args, fmt);
+    vsnprintf(err.text, sizeof err.text, fmt, args);
+    va_end(args);
+    int rc = opts_refuse(*command ? program : "gradwatch", &err);
+    free(program);
+    return rc;
+}
+
+int client_id(struct client *c, const char *command, int i, json_int_t *id)
+{
+    const char *word = c->opts.words[i];
+    size_t len = strlen(word);
+
+    if (!len || len > 18 || strspn(word, "0123456789") != len || *word == '0')
+        return client_refuse(command, "%s is not a job's id, must be a number "
+                             "as in gradwatch list", word);
+    *id = strtoll(word, NULL, 10);
+    return 0;
+}
+
+void client_measure(struct client *c)
+{
+    struct winsize size = {0};
+
+    ioctl(STDOUT_FILENO, TIOCGWINSZ, &size);
+    c->columns = size.ws_col ? size.ws_col : 80;
+    c->rows = size.ws_row ? size.ws_row : 24;
+}

@@ -1,0 +1,345 @@
+/* The parts of the client that need no daemon: events out of bytes, text for
+ * terminals, pictures, and what a watched job looks like. */
+#include "client/run.h"
+#include "client/screen.h"
+#include "client/spark.h"
+#include "client/sse.h"
+#include "client/text.h"
+#include <jansson.h>
+#include <locale.h>
+#include <math.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+#include <cmocka.h>     // last: its macro fail() would hide the project's
+
+/* ---- events out of bytes ---- */
+
+struct seen {
+    char text[256];         // the messages, each in brackets
+    bool stop;
+};
+
+static bool note(void *arg, const char *data, size_t len)
+{
+    struct seen *seen = arg;
+    size_t at = strlen(seen->text);
+
+    snprintf(seen->text + at, sizeof seen->text - at, "[%.*s]", (int)len, data);
+    return seen->stop;
+}
+
+// The stream in pieces of n bytes.
+static void feed(struct sse *s, const char *text, size_t n, struct seen *seen)
+{
+    for (size_t at = 0, len = strlen(text); at < len; at += n)
+        sse_feed(s, text + at, n < len - at ? n : len - at, note, seen);
+}
+
+static void test_sse_in_any_pieces(void **state)
+{
+    (void)state;
+    static const char stream[] =
+        ": a comment\n\nid: 1\nevent: epoch\ndata: {\"a\":1}\n\n"
+        "data:first\r\ndata: second\r\n\r\nid:2\rdata\r\rretry: 5\n\n"
+        "data: unfinished\n";
+
+    for (size_t n = 1; n < sizeof stream; n++) {
+        struct sse s = {0};
+        struct seen seen = {0};
+        feed(&s, stream, n, &seen);
+        assert_string_equal(seen.text, "[{\"a\":1}][first\nsecond][]");
+        assert_string_equal(s.id, "2");
+        sse_clear(&s);
+    }
+}
+
+static void test_sse_stops_and_restarts(void **state)
+{
+    (void)state;
+    struct sse s = {0};
+    struct seen seen = {.stop = true};
+
+    assert_true(sse_feed(&s, "id: 7\ndata: a\n\ndata: b\n\n", 23, note, &seen));
+    assert_string_equal(seen.text, "[a]");
+    seen.stop = false;
+    sse_feed(&s, "data: hal", 9, note, &seen);
+    sse_restart(&s);
+    assert_false(sse_feed(&s, "data: c\n\n", 9, note, &seen));
+    assert_string_equal(seen.text, "[a][c]");
+    assert_string_equal(s.id, "7");
+    sse_clear(&s);
+}
+
+/* ---- text ---- */
+
+static void test_nothing_controls_the_terminal(void **state)
+{
+    (void)state;
+    static const struct { const char *in, *utf8, *ascii; } rows[] = {
+        {"plain", "plain", "plain"},
+        {"\033[31mred\a\n", "\\x1b[31mred\\x07\\x0a",
+         "\\x1b[31mred\\x07\\x0a"},
+        {"\x7f", "\\x7f", "\\x7f"},
+        {"gr\u00fcn", "gr\u00fcn", "gr\\u00fcn"},
+        {"\xc2\x9b" "31m", "\\x9b31m", "\\x9b31m"},  // CSI in one character
+        {"a\u202eb", "a\\u202eb", "a\\u202eb"},         // right to left
+        {"\xff\xc0\x80", "\\xff\\xc0\\x80", "\\xff\\xc0\\x80"},
+        {"\xe2\x82", "\\xe2\\x82", "\\xe2\\x82"},       // cut short
+    };
+
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        char *utf8 = text_clean(rows[i].in, true);
+        char *ascii = text_clean(rows[i].in, false);
+        assert_string_equal(utf8, rows[i].utf8);
+        assert_string_equal(ascii, rows[i].ascii);
+        free(utf8);
+        free(ascii);
+    }
+}
+
+static void test_text_is_cut_by_columns(void **state)
+{
+    (void)state;
+    static const struct { const char *in; int columns; const char *out; }
+        rows[] = {
+            {"abc", 3, "abc"},          {"abcd", 3, "ab\u2026"},
+            {"\u65e5\u672c\u8a9e", 6, "\u65e5\u672c\u8a9e"},
+            {"\u65e5\u672c\u8a9e", 4, "\u65e5\u2026"},
+            {"abc", 1, "\u2026"},       {"abc", 0, ""},
+        };
+
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        char *fit = text_fit(rows[i].in, rows[i].columns, true);
+        assert_string_equal(fit, rows[i].out);
+        free(fit);
+    }
+}
+
+static void expect(char *text, const char *wanted)
+{
+    assert_string_equal(text, wanted);
+    free(text);
+}
+
+static void test_numbers_for_reading(void **state)
+{
+    (void)state;
+
+    expect(text_count(0), "0");
+    expect(text_count(999), "999");
+    expect(text_count(-1000), "-1,000");
+    expect(text_count(23917832), "23,917,832");
+    expect(text_bytes(512), "512 B");
+    expect(text_bytes(1536), "1.5 KiB");
+    expect(text_bytes(64.0 * 1024 * 1024), "64 MiB");
+    expect(text_seconds(8.04), "8.0 s");
+    expect(text_seconds(125), "2 min 05 s");
+    expect(text_seconds(3600 * 3 + 600), "3 h 10 min");
+    expect(text_seconds(NAN), "-");
+    expect(text_number(NAN, 3), "-");
+    expect(text_number(0, 3), "0.00");
+    expect(text_number(2.0, 4), "2.000");
+    expect(text_number(205, 3), "205");
+    expect(text_number(1e-22, 3), "1.00e-22");
+}
+
+/* ---- pictures ---- */
+
+// What spark_row() writes; the caller owns it.
+static char *row_text(const double *columns, int n, int row, int rows,
+                      bool utf8)
+{
+    char *text;
+    size_t len;
+    FILE *out = open_memstream(&text, &len);
+
+    spark_row(out, columns, n, spark_most(columns, n), row, rows, utf8);
+    fclose(out);
+    return text;
+}
+
+static void test_heights(void **state)
+{
+    (void)state;
+    static const double columns[] = {0, 1e-9, 4, 8};
+
+    expect(row_text(columns, 4, 0, 1, true), " \u2581\u2584\u2588");
+    expect(row_text(columns, 4, 0, 1, false), " .=@");
+    expect(row_text(columns, 4, 0, 2, false), "   @");
+    expect(row_text(columns, 4, 1, 2, false), " .@@");
+    static const double nothing[] = {0, 0};
+    expect(row_text(nothing, 2, 0, 1, true), "  ");
+}
+
+static void test_bins_are_shared_by_columns(void **state)
+{
+    (void)state;
+    struct axis axis = {.low = -2, .high = 0, .columns = 4};
+    double columns[4] = {0};
+
+    // Three columns' worth, of which the first lies outside.
+    spark_add(&axis, -2.5, -1, 6, columns);
+    assert_float_equal(columns[0], 2, 1e-12);   // of sums of three halves
+    assert_float_equal(columns[1], 2, 1e-12);
+    assert_float_equal(columns[2], 0, 0);
+}
+
+static void test_an_axis_is_whole_decades(void **state)
+{
+    (void)state;
+    struct axis axis = {.low = 1, .high = 0};
+
+    spark_widen(&axis, -3.2, -0.5);
+    assert_int_equal(axis.low, -4);
+    assert_int_equal(axis.high, 0);
+    spark_widen(&axis, -2, 1.5);
+    assert_int_equal(axis.low, -4);
+    assert_int_equal(axis.high, 2);
+    axis = (struct axis){.low = 1, .high = 0};
+    spark_widen(&axis, -3, -3);
+    assert_int_equal(axis.high - axis.low, 1);
+}
+
+static void test_an_axis_is_labelled_at_its_ends(void **state)
+{
+    (void)state;
+    for (int columns = 12; columns < 100; columns++) {
+        struct axis axis = {.low = -21, .high = 1, .columns = columns};
+        char *text, *rest;
+        size_t len;
+        FILE *out = open_memstream(&text, &len);
+        spark_axis(out, &axis, 2, false);
+        fclose(out);
+        char *ticks = strtok_r(text, "\n", &rest);
+        char *labels = strtok_r(NULL, "\n", &rest);
+        assert_int_equal(strlen(ticks), columns + 2);
+        assert_int_equal(ticks[2], '+');
+        assert_int_equal(ticks[columns + 1], '+');
+        assert_int_equal(strncmp(labels, "  1e-21 ", 8), 0);
+        assert_int_equal(strlen(labels), columns + 2);
+        assert_string_equal(labels + columns - 2, " 1e1");
+        free(text);
+    }
+}
+
+/* ---- a watched job ---- */
+
+static void apply(struct run *run, const char *event)
+{
+    json_t *parsed = json_loads(event, 0, NULL);
+
+    assert_non_null(parsed);
+    run_apply(run, parsed);
+    json_decref(parsed);
+}
+
+static const char started[] =
+    "{\"type\": \"started\", \"device\": {\"backend\": \"cpu\", \"index\": 0, "
+    "\"name\": \"Tiny \\u001b[31m\"}, \"spec\": {\"name\": \"plain\", "
+    "\"train\": {\"epochs\": 3}}, \"steps_per_epoch\": 40, \"layers\": ["
+    "{\"name\": \"conv1\"}, {\"name\": \"layer1.0.conv2\"}, "
+    "{\"name\": \"fc\"}]}";
+static const char live[] =
+    "{\"type\": \"live\", \"epoch\": 2, \"epochs\": 3, \"step\": 20, "
+    "\"steps_per_epoch\": 40, \"images_per_second\": 205.1, \"loss\": 2.2, "
+    "\"accuracy\": 0.2, \"eta_seconds\": 8.5, \"quantities\": {\"grad_out\": {"
+    "\"layer1.0.conv2\": {\"median\": 1, \"hist\": {\"decade8\": {\"first\": "
+    "240, \"counts\": [1]}}},"
+    "\"fc\": {\"median\": 0.01, \"hist\": {\"decade8\": {\"first\": 224, "
+    "\"counts\": [1, 2]}}},"
+    "\"conv1\": {\"median\": 0.001, \"hist\": {\"decade8\": {\"first\": 216, "
+    "\"counts\": [3]}}}}}}";
+
+static void test_a_run_follows_its_events(void **state)
+{
+    (void)state;
+    struct run run = {.id = 7, .state = "queued"};
+    int indices[3];
+    double low, high;
+
+    apply(&run, started);
+    assert_string_equal(run.state, "running");
+    assert_int_equal(run_layers(&run, indices), 0);
+    apply(&run, live);
+    assert_int_equal(run.epoch, 2);
+    // The notebook's layers alone, in the order of the network.
+    assert_int_equal(run_layers(&run, indices), 2);
+    assert_string_equal(run.layers[indices[0]].name, "conv1");
+    assert_string_equal(run.layers[indices[1]].name, "fc");
+    assert_true(run_range(&run, indices, 2, &low, &high));
+    assert_float_equal(low, -3, 0);
+    assert_float_equal(high, -1.75, 0);
+    apply(&run, "{\"type\": \"failed\", \"error\": {\"code\": \"device\", "
+                "\"message\": \"lost\"}}");
+    assert_string_equal(run.state, "failed");
+    assert_string_equal(run.reason, "lost");
+    assert_false(run_is_done(&run));
+    run_clear(&run);
+}
+
+static void test_without_the_notebooks_all_layers_are_shown(void **state)
+{
+    (void)state;
+    struct run run = {.id = 7, .state = "queued"};
+    int indices[3];
+
+    apply(&run, "{\"type\": \"live\", \"epoch\": 1, \"epochs\": 1, "
+                "\"quantities\": {\"grad_w\": {\"a\": {\"median\": null}, "
+                "\"b\": {}}}}");
+    assert_int_equal(run_layers(&run, indices), 2);
+    assert_true(isnan(run.layers[indices[0]].median));
+    run_clear(&run);
+}
+
+// Every line of a picture fits, whatever the terminal and the locale.
+static void test_pictures_fit_the_terminal(void **state)
+{
+    (void)state;
+    struct run run = {.id = 7, .state = "queued"};
+
+    apply(&run, started);
+    apply(&run, live);
+    for (int columns = 20; columns <= 140; columns += 3)
+        for (int rows = 3; rows <= 40; rows++) {
+            struct client c = {.columns = columns, .rows = rows,
+                               .utf8 = columns % 2};
+            struct axis axis = {.low = 1, .high = 0};
+            char *picture = screen_compose(&c, &run, false, &axis);
+            int n = 0;
+            for (char *line = picture, *end; *line; line = end + 1, n++) {
+                end = strchr(line, '\n');
+                *end = 0;
+                // The line of numbers is as long as it is.
+                if (columns >= 60)
+                    assert_in_range(text_width(line), 0, columns - 1);
+                assert_null(strchr(line, '\033'));
+            }
+            assert_in_range(n, 1, rows > 6 ? rows - 1 : 6);
+            free(picture);
+        }
+    run_clear(&run);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_sse_in_any_pieces),
+        cmocka_unit_test(test_sse_stops_and_restarts),
+        cmocka_unit_test(test_nothing_controls_the_terminal),
+        cmocka_unit_test(test_text_is_cut_by_columns),
+        cmocka_unit_test(test_numbers_for_reading),
+        cmocka_unit_test(test_heights),
+        cmocka_unit_test(test_bins_are_shared_by_columns),
+        cmocka_unit_test(test_an_axis_is_whole_decades),
+        cmocka_unit_test(test_an_axis_is_labelled_at_its_ends),
+        cmocka_unit_test(test_a_run_follows_its_events),
+        cmocka_unit_test(test_without_the_notebooks_all_layers_are_shown),
+        cmocka_unit_test(test_pictures_fit_the_terminal),
+    };
+    setlocale(LC_CTYPE, "C.UTF-8");
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
