@@ -120,13 +120,23 @@ static int next_write(const struct cpu_plan *p, val v, int stage)
     return next;
 }
 
+// Relu and add: they pass a gradient on where it lies.
+static bool passes_on(const struct cpu_plan *p, int leader)
+{
+    enum op op = p->base.graph->nodes[p->groups[leader].first].op;
+
+    return op == OP_RELU || op == OP_ADD;
+}
+
 // Whether b's gradient may lie in a's: both are the same when `stage` is over,
-// nobody adds to b later, and b is read before anything happens to a.
+// nobody adds to b later, and b is read, and only read, before anything
+// happens to a.
 static bool calm(const struct cpu_plan *p, val a, val b, int stage)
 {
     int b_read = p->schedule.grad[b].last;
 
     return next_write(p, b, stage) == INT_MAX &&
+           !passes_on(p, p->schedule.stages[b_read].node) &&
            next_write(p, a, stage) > b_read &&
            p->schedule.grad[a].last > b_read;
 }
@@ -152,16 +162,13 @@ static void merge(struct cpu_plan *p, val a, val b)
 static void share_gradients(struct cpu_plan *p, int leader)
 {
     const struct group *g = &p->groups[leader];
-    enum op op = p->base.graph->nodes[g->first].op;
     int stage = backward_stage(p, leader);
     bool mine = has_grad(p, g->in[0]) && !plan_adds(p, g, 0);
 
-    if (stage < 0 || (op != OP_RELU && op != OP_ADD))
+    if (stage < 0 || !passes_on(p, leader) || g->in[0] == g->in[1])
         return;
     if (mine)
         merge(p, g->in[0], g->out);
-    if (op == OP_RELU || g->in[0] == g->in[1])
-        return;
     if (!has_grad(p, g->in[1]) || plan_adds(p, g, 1))
         return;
     if (!mine || calm(p, g->in[0], g->in[1], stage) ||
