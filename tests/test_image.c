@@ -105,6 +105,15 @@ static void test_refused(void **state)
     refused((const uint8_t *)"", 0, "empty");
     refused((const uint8_t *)"GIF89a", 6, "neither a PNG nor a JPEG");
 
+    // More codes of a length than there are symbols.
+    file = dump_load("image_420.jpg", &len);
+    size_t at = 0;
+    while (file[at] != 0xFF || file[at + 1] != 0xC4)
+        at++;
+    file[at + 5 + 15] = 255;
+    refused(file, len, "code table");
+    free(file);
+
     // A bit of its pixels, which only the checksum can tell.
     file = dump_load("image_rgb.png", &len);
     file[len / 2] ^= 4;

@@ -89,13 +89,15 @@ static int child_start(struct pool *p, struct child *c, struct error *err)
     return 0;
 }
 
-// Returns the exit status.
+// Returns the exit status: its own if it ended by itself, which killing does
+// not change.
 static int child_stop(struct child *c)
 {
     int status = 0;
 
     if (!c->pid)
         return 0;
+    kill(c->pid, SIGKILL);
     close(c->fd);
     while (waitpid(c->pid, &status, 0) < 0 && errno == EINTR)
         ;
@@ -141,7 +143,6 @@ static int child_late(struct pool *p, struct child *c, double seconds,
     int64_t image = c->image;
 
     snprintf(a.why, sizeof a.why, "not decoded after %g s", seconds);
-    kill(c->pid, SIGKILL);
     child_stop(c);
     finish(p, image, &a);
     return child_start(p, c, err);
@@ -154,13 +155,14 @@ static int child_answered(struct pool *p, struct child *c, struct error *err)
 
     if (n < 0 && (errno == EAGAIN || errno == EINTR))
         return 0;
-    if (n != sizeof a || a.image != c->image) {
-        kill(c->pid, SIGKILL);          // changes nothing if it died already
+    if (n != sizeof a || a.image != c->image)
         return child_lost(p, c, err);
-    }
     finish(p, c->image, &a);
     c->image = -1;
-    return 0;
+    if (a.result == ANSWER_OK)
+        return 0;
+    child_stop(c);                      // it ends with this answer
+    return child_start(p, c, err);
 }
 
 // Gives images to idle children as far as the ring has room.
@@ -238,11 +240,8 @@ static int run(struct pool *p, struct error *err)
         if (rc == 0 && p->sink->tick)
             rc = p->sink->tick(p->sink->arg, err);
     }
-    for (int k = 0; k < p->n_children; k++) {
-        if (p->child[k].pid && p->child[k].image >= 0)
-            kill(p->child[k].pid, SIGKILL);
+    for (int k = 0; k < p->n_children; k++)
         child_stop(&p->child[k]);
-    }
     return rc;
 }
 

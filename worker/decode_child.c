@@ -170,7 +170,8 @@ _Noreturn void decode_child(const struct decode_work *work, int fd,
         struct answer a = { .image = image };
         allow_cpu_seconds(CPU_S);
         answer(work, &a);
-        if (send(SOCKET_FD, &a, sizeof a, MSG_NOSIGNAL) != sizeof a)
+        if (send(SOCKET_FD, &a, sizeof a, MSG_NOSIGNAL) != sizeof a ||
+            a.result != ANSWER_OK)
             break;
     }
     _exit(0);

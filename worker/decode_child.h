@@ -21,6 +21,7 @@ struct decode_work {
 };
 
 // Called right after fork(): locks the process down, answers what comes over
-// fd until its other end is closed, and ends the process.
+// fd, and ends the process after the first broken image, or when the other end
+// of fd is closed.
 _Noreturn void decode_child(const struct decode_work *work, int fd,
                             pid_t parent);

@@ -69,28 +69,65 @@ static int check_png(const uint8_t *file, size_t len, char *why)
     return because(why, "the PNG file is cut off");
 }
 
+// Tables of codes: class, how many of each of 16 lengths, their symbols. More
+// than 256 in one overrun the table they are read into.
+static bool codes_fit(const uint8_t *p, size_t len)
+{
+    while (len >= 17) {
+        size_t n = 0;
+        for (int i = 1; i <= 16; i++)
+            n += p[i];
+        if (n > 256 || len < 17 + n)
+            return false;
+        p += 17 + n;
+        len -= 17 + n;
+    }
+    return len == 0;
+}
+
+// The next marker at or after `at`, or len: 0xFF and a byte that is neither
+// padding (0xFF), data (0), nor a marker without a segment (D0..D8, 1).
+static size_t next_marker(const uint8_t *file, size_t len, size_t at)
+{
+    for (; at + 4 <= len; at++) {
+        const uint8_t *p = memchr(file + at, 0xFF, len - 3 - at);
+        if (!p)
+            break;
+        at = (size_t)(p - file);
+        if (p[1] > 1 && p[1] != 0xFF && (p[1] < 0xD0 || p[1] > 0xD8))
+            return at;
+    }
+    return len;
+}
+
 // Segments are: 0xFF, marker, length (itself included), data. Start of frame
-// holds the number of components in its byte 5 of data.
+// holds the number of components in its byte 5 of data. Pixels stand between
+// segments.
 static int check_jpeg(const uint8_t *file, size_t len, char *why)
 {
-    size_t at = 2;
+    size_t at = next_marker(file, len, 2);
+    bool frame = false;
 
-    while (at + 10 <= len && file[at] == 0xFF) {
+    while (at < len && file[at + 1] != 0xD9) {
         uint8_t marker = file[at + 1];
-        if (marker == 0xFF) {           // padding
-            at++;
-            continue;
+        size_t size = (size_t)(file[at + 2] << 8 | file[at + 3]);
+        if (size < 2 || size > len - at - 2)
+            return because(why, "a part of the JPEG file is cut off");
+        if (marker == 0xC4) {
+            if (!codes_fit(file + at + 4, size - 2))
+                return because(why, "a code table in the JPEG file is "
+                               "damaged");
+        } else if (marker >= 0xC0 && marker <= 0xCF && marker != 0xC8 &&
+                   marker != 0xCC && size >= 8) {
+            frame = true;
+            if (file[at + 9] == 4)
+                return because(why, "a CMYK JPEG; only grey and colour ones "
+                               "are supported");
         }
-        bool frame = marker >= 0xC0 && marker <= 0xCF && marker != 0xC4 &&
-                     marker != 0xC8 && marker != 0xCC;
-        if (frame && file[at + 9] == 4)
-            return because(why, "a CMYK JPEG; only grey and colour ones are "
-                           "supported");
-        if (frame)
-            return 0;
-        at += 2 + (size_t)(file[at + 2] << 8 | file[at + 3]);
+        at = next_marker(file, len, at + 2 + size);
     }
-    return because(why, "no frame in the JPEG file: damaged or cut off");
+    return frame ? 0 : because(why, "no frame in the JPEG file: damaged or "
+                               "cut off");
 }
 
 // A file in memory as stb_image reads it; remembers that it wanted more.
