@@ -226,7 +226,7 @@ int command_histogram(struct client *c)
 
 /* ---- profile ---- */
 
-// "grow 1.20x", "shrink to 0.41x", or nothing when there is no slope.
+// "norms grow 1.20x per layer"; low and high bound it at 95 %.
 static void print_slope(const char *when, const json_t *slope)
 {
     double factor = api_number(slope, "factor_per_layer");
@@ -237,8 +237,10 @@ static void print_slope(const char *when, const json_t *slope)
     else if (fabs(factor - 1) < 0.005)
         printf("%s: norms stay the same over depth\n", when);
     else
-        printf("%s: norms %s %.2fx per layer towards the input (r2 %.2f)\n",
-               when, factor > 1 ? "grow" : "shrink to", factor, r2);
+        printf("%s: norms %s %.2fx per layer towards the input "
+               "(%.2f to %.2f, r2 %.2f)\n", when,
+               factor > 1 ? "grow" : "shrink to", factor,
+               api_number(slope, "low"), api_number(slope, "high"), r2);
 }
 
 static int deepest(const json_t *layers)
