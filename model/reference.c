@@ -159,16 +159,44 @@ static void step(struct reference *r, struct pass *p, double rate,
     out->tap_millis = (float)(1e3 * (tap_end - tap_start));
 }
 
+static int check_labels(const struct graph *g, const int32_t *labels,
+                        struct error *err)
+{
+    int classes = graph_shape(g, g->logits).c;
+
+    for (int i = 0; i < graph_shape(g, g->input).n; i++)
+        if (labels[i] < -1 || labels[i] >= classes)
+            return fail(err, ERR_USAGE, "label %d of image %d, must be 0 to "
+                        "%d, or -1 for padding", labels[i], i, classes - 1);
+    return 0;
+}
+
+// A single value has no variance to normalise by.
+static int check_norms(const struct graph *g, struct error *err)
+{
+    for (int i = 0; i < g->n_nodes; i++) {
+        struct shape s = graph_shape(g, g->nodes[i].out);
+        if (g->nodes[i].op == OP_NORM && (int64_t)s.n * s.h * s.w == 1)
+            return fail(err, ERR_SPEC, "%s: cannot train on one value per "
+                        "channel (a batch of 1 image of 1 x 1)",
+                        g->values[g->nodes[i].out].name);
+    }
+    return 0;
+}
+
 static int reference_submit(struct plan *plan, int slot, enum mode mode,
                             double rate, struct error *err)
 {
     struct reference *r = of(plan);
-    int slots = plan->opts.slots;
+    int slots = plan->opts.slots, rc;
 
     if (slot < 0 || slot >= slots)
         return fail(err, ERR_USAGE, "slot %d of a plan with %d", slot, slots);
     if (r->waiting == slots)
         return fail(err, ERR_STATE, "%d steps wait to be collected", slots);
+    if ((rc = check_labels(plan->graph, r->slots[slot].labels, err)) ||
+        (mode != MODE_EVAL && (rc = check_norms(plan->graph, err))))
+        return rc;
 
     struct done *done = &r->done[(r->oldest + r->waiting++) % slots];
     struct pass p = {

@@ -1,6 +1,8 @@
 /* tests/steps.h: short hands for tests that run plans of small networks. What
  * fails in them fails the running test. Include after cmocka.h. */
 #pragma once
+#include <math.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include "common/mem.h"
 #include "common/rng.h"
@@ -116,3 +118,60 @@ static inline struct result step(struct plan *plan, enum mode mode, double rate,
     check(plan->backend->collect(plan, &r, &err), &err);
     return r;
 }
+
+// A residual net of a few hundred weights; one branch is held but not used.
+static inline struct graph *small_net(int batch, bool norm)
+{
+    struct graph *g = graph_new(START_PYTORCH);
+    val x = graph_input(g, (struct shape){ batch, 3, 8, 8 },
+                        (struct input){ 0 });
+
+    x = graph_conv(g, x, "c1", (struct conv){ .out = 8, .k = 3, .pad = 1,
+                                              .bias = !norm });
+    if (norm)
+        x = graph_norm(g, x, "n1", (struct norm){ 0 });
+    x = graph_relu(g, x, "r1");
+    val y = graph_conv(g, x, "c2", (struct conv){ .out = 8, .k = 3, .pad = 1,
+                                                  .bias = !norm });
+    if (norm)
+        y = graph_norm(g, y, "n2", (struct norm){ 0 });
+    graph_unused(g, true);
+    graph_conv(g, x, "spare", (struct conv){ .out = 8, .k = 1 });
+    graph_unused(g, false);
+    x = graph_relu(g, graph_add(g, y, x, "add"), "r2");
+    x = graph_avgpool(g, x, "mean");
+    graph_xent(g, graph_linear(g, x, "fc", (struct linear){ 5 }));
+    seal(g);
+    return g;
+}
+
+static inline void close_to(double is, double want, double tolerance)
+{
+    if (!(fabs(is - want) <= tolerance))
+        fail_msg("%.9g is not %.9g within %.1e", is, want, tolerance);
+}
+
+// Element by element, relative to the largest of want.
+static inline void same(const float *is, const float *want, int64_t n,
+                        double tolerance)
+{
+    double largest = 0;
+
+    for (int64_t i = 0; i < n; i++)
+        largest = fmax(largest, fabs(want[i]));
+    for (int64_t i = 0; i < n; i++)
+        close_to(is[i], want[i], tolerance * largest);
+}
+
+static inline int64_t size_of(const struct plan *plan, const char *name)
+{
+    return graph_elements(plan->graph, named(plan, name));
+}
+
+// The same tests on every backend: they get one as their state. Values cross
+// the seam as float32, which alone is 6e-8; a float backend's sums of a few
+// hundred products add some 1e-6.
+struct subject { const struct backend *backend; double tolerance; };
+#define REFERENCE { &backend_reference, 2e-7 }
+#define CPU       { &backend_cpu, 1e-5 }
+#define TEST(f, subject) { #f " on " #subject, f, NULL, NULL, &subject }
