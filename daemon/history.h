@@ -19,7 +19,7 @@
 enum { HISTORY_MAX_BYTES = 256 << 20, HISTORY_MAX_SERIES = 4096 };
 
 // Names are min p05 p25 median p75 p95 max mean.
-enum stat { STAT_MIN, STAT_P05, STAT_P25, STAT_MEDIAN, STAT_P75, STAT_P95,
+enum statistic { STAT_MIN, STAT_P05, STAT_P25, STAT_MEDIAN, STAT_P75, STAT_P95,
             STAT_MAX, STAT_MEAN, STAT_COUNT };
 extern const char *const stat_names[STAT_COUNT];
 

@@ -41,7 +41,7 @@ static json_t *slope_json(struct points *at)
 
 static json_t *layer_json(const struct series *s, const struct record *r)
 {
-    static const enum stat stats[] = { STAT_MEDIAN, STAT_P05, STAT_P25,
+    static const enum statistic stats[] = { STAT_MEDIAN, STAT_P05, STAT_P25,
                                        STAT_P75, STAT_P95 };
     json_t *out = json_pack("{s:s, s:i}", "layer", s->layer, "depth", s->depth);
     for (size_t i = 0; i < sizeof stats / sizeof stats[0]; i++)
