@@ -14,9 +14,7 @@
 
 enum { MAX_SPEC = 1 << 20, SHORT_VALUES = 14 };
 
-const struct opt submit_opts[5] = {
-    {.name = "preset", .value = "NAME",
-     .help = "start from: notebook, demo, tiny"},
+const struct opt submit_opts[4] = {
     {.name = "spec", .value = "FILE",
      .help = "start from a job spec in JSON; - is standard input"},
     {.name = "pair", .help = "two jobs that differ in skip connections alone: "
@@ -66,25 +64,46 @@ static char *field_help(const struct job_field *f, bool values_shown)
     return help;
 }
 
+static struct opt field_option(const struct job_field *f)
+{
+    bool data = !strcmp(f->path, "data.root");
+    bool brief = strlen(f->values) <= SHORT_VALUES && !strchr(f->values, ' ');
+    bool only_bool = !strcmp(f->values, "true|false");
+
+    return (struct opt){
+        .name = option_name(f),
+        .value = f->flag ? NULL : data ? "ROOT[/PATH]"
+                 : brief ? f->values : "VALUE",
+        .negatable = f->flag,
+        .maybe = f->flag && !only_bool ? "LIST" : NULL,
+        .help = field_help(f, brief)};
+}
+
+// Caller owns the help of it.
+static struct opt preset_option(void)
+{
+    char *help = xstrdup("start from one of these instead of the defaults:");
+
+    for (int i = 0; job_preset_names[i]; i++) {
+        char *longer = xasprintf("%s %s%s", help, job_preset_names[i],
+                                 job_preset_names[i + 1] ? "," : "");
+        free(help);
+        help = longer;
+    }
+    return (struct opt){.name = "preset", .value = "NAME", .help = help};
+}
+
 struct opt *submit_fields(int *n)
 {
     int n_fields;
     const struct job_field *fields = job_fields(&n_fields);
-    struct opt *opts = xcalloc((size_t)n_fields, sizeof *opts);
+    struct opt *opts = xcalloc((size_t)n_fields + 1, sizeof *opts);
 
     *n = 0;
-    for (int i = 0; i < n_fields; i++) {
-        const struct job_field *f = &fields[i];
-        if (!f->option)
-            continue;
-        bool brief = strlen(f->values) <= SHORT_VALUES &&
-                     !strchr(f->values, ' ');
-        opts[(*n)++] = (struct opt){
-            .name = option_name(f),
-            .value = f->flag ? NULL : brief ? f->values : "VALUE",
-            .negatable = f->flag,
-            .help = field_help(f, brief)};
-    }
+    opts[(*n)++] = preset_option();
+    for (int i = 0; i < n_fields; i++)
+        if (fields[i].option)
+            opts[(*n)++] = field_option(&fields[i]);
     return opts;
 }
 

@@ -164,8 +164,8 @@ static void put_layers(FILE *out, const struct client *c,
         int rows = room / shown < TALLEST ? room / shown : TALLEST;
         spark_widen(axis, low, high);
         fprintf(out, "%-*s%*s\n", names + 1 + axis->columns,
-                "gradient norms of this epoch, by layer", MEDIAN_COLUMNS,
-                "median");
+                "gradient norms in the epoch, by layer",
+                MEDIAN_COLUMNS, "median");
         for (int i = 0; i < shown; i++) {
             int at = shown > 1 ? i * (n - 1) / (shown - 1) : 0;
             put_layer(out, c, &run->layers[indices[at]], axis, names, rows);

@@ -6,8 +6,8 @@
 #pragma once
 #include "common/opts.h"
 
-extern const struct opt submit_opts[5];         // those that are no field
+extern const struct opt submit_opts[4];         // those that are no field
 
-// One option a field; the caller owns them (submit_fields_free).
+// --preset, and one option a field; the caller owns them (submit_fields_free).
 struct opt *submit_fields(int *n);
 void        submit_fields_free(struct opt *fields, int n);

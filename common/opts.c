@@ -88,7 +88,7 @@ static int parse_long(struct opts *o, const struct opt *table, int n, int argc,
     }
     if (!opt)
         return unknown(table, n, name, len, err);
-    if (!opt->value && value)
+    if (!opt->value && value && !(opt->maybe && on))
         return fail(err, ERR_USAGE, "%.*s takes no value", (int)(len + 2), arg);
     if (opt->value && !value) {
         if (*i + 1 >= argc || !strncmp(argv[*i + 1], "--", 2))
@@ -296,6 +296,8 @@ void opts_help(FILE *out, const struct opt *table, int n_table)
         at += fprintf(out, "--%s%s", t->negatable ? "[no-]" : "", t->name);
         if (t->value)
             at += fprintf(out, " %s", t->value);
+        if (t->maybe)
+            at += fprintf(out, "[=%s]", t->maybe);
         if (t->repeat)
             at += fprintf(out, "...");
         wrapped(out, t->help ? t->help : "", at);

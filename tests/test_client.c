@@ -207,6 +207,17 @@ static void test_submit_reads_a_spec_under_the_options(void **state)
     assert_has(r.err, "cannot read /no/such/file: No such file");
 }
 
+static void test_skip_takes_stages(void **state)
+{
+    (void)state;
+    struct canned s = {.answers = {JOB("queued")}, .n_answers = 1};
+
+    RUN_AGAINST(&r, &s, "submit", "--skip=layer3,layer4");
+    assert_int_equal(r.status, 0);
+    assert_string_equal(strstr(s.requests[0], "\r\n\r\n") + 4,
+                        "{\"model\":{\"skip\":[\"layer3\",\"layer4\"]}}");
+}
+
 static void test_a_pair_differs_in_skip(void **state)
 {
     (void)state;
@@ -539,6 +550,7 @@ int main(void)
         cmocka_unit_test(test_help_goes_to_stdout),
         cmocka_unit_test(test_submit_sends_the_options),
         cmocka_unit_test(test_submit_reads_a_spec_under_the_options),
+        cmocka_unit_test(test_skip_takes_stages),
         cmocka_unit_test(test_a_pair_differs_in_skip),
         cmocka_unit_test(test_every_mistake_of_a_spec_is_told),
         cmocka_unit_test(test_exit_statuses),

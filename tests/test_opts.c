@@ -15,6 +15,7 @@ static const struct opt table[] = {
     {.name = "output", .letter = 'o', .value = "FILE", .help = "where to"},
     {.name = "quiet", .letter = 'q', .help = "less"},
     {.name = "skip", .negatable = true, .help = "shortcuts"},
+    {.name = "colour", .negatable = true, .maybe = "WHEN", .help = "colours"},
     {.name = "heartbeat", .value = "SECONDS",
      .help = "a worker that has been silent for so long is ended and its job "
              "is failed with a reason that names the seconds"},
@@ -70,6 +71,24 @@ static void test_flags_can_be_switched_off(void **state)
     assert_true(opts_given(&o, "skip"));
     assert_false(opts_flag(&o, "skip", true));
     assert_true(opts_flag(&o, "quiet", true));
+    opts_free(&o);
+}
+
+static void test_some_flags_may_have_a_value(void **state)
+{
+    (void)state;
+    struct opts o;
+    struct error err = {0};
+
+    assert_int_equal(parse(&o, &err, "--colour", "word", NULL), 0);
+    assert_null(opts_value(&o, "colour"));
+    assert_int_equal(o.n_words, 1);
+    opts_free(&o);
+    assert_int_equal(parse(&o, &err, "--colour=never", NULL), 0);
+    assert_string_equal(opts_value(&o, "colour"), "never");
+    opts_free(&o);
+    assert_int_equal(parse(&o, &err, "--no-colour=never", NULL), ERR_USAGE);
+    assert_string_equal(err.text, "--no-colour takes no value");
     opts_free(&o);
 }
 
@@ -181,6 +200,7 @@ static void test_help_fits_and_names_everything(void **state)
     opts_help(out, table, N);
     fclose(out);
     assert_non_null(strstr(text, "--[no-]skip"));
+    assert_non_null(strstr(text, "--[no-]colour[=WHEN]"));
     assert_non_null(strstr(text, "-o, --output FILE"));
     assert_non_null(strstr(text, "seconds\n"));
     for (line = strtok_r(text, "\n", &rest); line;
@@ -194,6 +214,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_forms),
         cmocka_unit_test(test_flags_can_be_switched_off),
+        cmocka_unit_test(test_some_flags_may_have_a_value),
         cmocka_unit_test(test_repeated_values_keep_their_order),
         cmocka_unit_test(test_a_negative_number_is_a_value),
         cmocka_unit_test(test_numbers_are_whole_texts),
