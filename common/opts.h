@@ -23,8 +23,8 @@ struct opt {
     const char *value;          // what it takes, "FILE"; NULL = a flag
     bool        repeat;         // may be given several times
     bool        negatable;      // a flag that --no-name switches off
-    const char *maybe;          // a flag that may also be --name=STAGES
     const char *help;           // one line
+    const char *maybe;          // a flag that may also be --name=STAGES
 };
 
 struct opts_item {              // one option as it was given
