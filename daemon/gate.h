@@ -1,0 +1,32 @@
+/* daemon/gate.h: who may ask at all: checked for every request and method
+ * before anything is looked up.
+ *
+ * The daemon trusts whoever can reach it, so a web page of somebody else must
+ * not be able to make a browser reach it: requests name one of the hosts that
+ * are allowed (a name that was re-bound to 127.0.0.1 is not), and those that
+ * change something do not come from a foreign page.
+ */
+#pragma once
+#include <stdbool.h>
+#include <stddef.h>
+#include "common/error.h"
+
+enum { GATE_BODY_BYTES = 1 << 20, GATE_HEADER_BYTES = 16 << 10 };
+
+struct gate {
+    int          port;                  // the one listened on
+    char *const *allow_hosts;           // borrowed; with any port
+    int          n_allow_hosts;
+};
+
+struct gate_request {                   // headers; NULL and 0 = not there
+    const char *method;
+    const char *host, *origin, *fetch_site, *content_type, *content_length,
+               *transfer_encoding;
+    int         n_hosts, n_lengths, n_encodings;
+    size_t      header_bytes;
+};
+
+// 0, or the HTTP status of the refusal, which is also err->code.
+int gate_check(const struct gate *g, const struct gate_request *r,
+               struct error *err);

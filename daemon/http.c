@@ -1,0 +1,424 @@
+#include "daemon/http.h"
+
+#include <ctype.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+#include <unistd.h>
+
+#include "common/clock.h"
+#include "common/log.h"
+#include "common/mem.h"
+#include "daemon/conns.h"
+
+enum {
+    THREADS = 4,
+    MAX_CONNECTIONS = 1024,
+    IDLE_S = 30,
+    CONNECTION_BYTES = 32 << 10,        // of a connection's buffers
+};
+
+struct http {
+    struct server     *server;
+    struct conns      *conns;
+    struct MHD_Daemon *daemon;
+};
+
+struct exchange {               // one request and what becomes of it
+    struct request      rq;
+    struct error        uri_err;
+    const struct route *route;
+    char               *body;
+    size_t              room;
+    bool                begun, too_large;
+};
+
+// Of all answers. The page has nothing from elsewhere; the JSON is for nobody
+// else's page.
+static const struct { const char *name, *value; } fixed_headers[] = {
+    { "Content-Security-Policy", "default-src 'self'; img-src 'self' data: "
+      "blob:; object-src 'none'; base-uri 'none'; form-action 'none'; "
+      "frame-ancestors 'none'" },
+    { "X-Content-Type-Options", "nosniff" },
+    { "X-Frame-Options", "DENY" },
+    { "Referrer-Policy", "no-referrer" },
+    { "Cross-Origin-Resource-Policy", "same-origin" },
+    { "Cache-Control", "no-cache" },    // ask again, with the ETag
+};
+
+// Routes.
+
+// Matches one segment with one of the pattern and notes what it stands for.
+static bool match_segment(struct request *rq, const char *pattern, size_t len,
+                          const char *segment)
+{
+    if (len == 6 && !memcmp(pattern, "{word}", len)) {
+        rq->word = segment;
+        return true;
+    }
+    if (len == 4 && !memcmp(pattern, "{id}", len)) {
+        size_t digits = strspn(segment, "0123456789");
+        rq->id = strtoll(segment, NULL, 10);
+        return digits && !segment[digits] && digits < 19 && segment[0] != '0';
+    }
+    return strlen(segment) == len && !memcmp(pattern, segment, len);
+}
+
+static bool match(struct request *rq, const char *path)
+{
+    const char *p = path + 1;
+
+    for (int i = 0; i < rq->uri.n_segments; i++) {
+        size_t len = strcspn(p, "/");
+        if (!len || !match_segment(rq, p, len, rq->uri.segments[i]))
+            return false;
+        p += len + (p[len] == '/');
+    }
+    return !*p;
+}
+
+static const struct route *find_route(struct request *rq)
+{
+    for (const struct route *r = http_routes; r->path; r++)
+        if (match(rq, r->path))
+            return r;
+    return NULL;
+}
+
+static handler *find_handler(const struct route *r, const char *method)
+{
+    if (!strcmp(method, "GET") || !strcmp(method, "HEAD"))
+        return r->get;
+    if (!strcmp(method, "POST"))
+        return r->post;
+    if (!strcmp(method, "DELETE"))
+        return r->delete;
+    return NULL;
+}
+
+static void allow(struct reply *rp, const struct route *r)
+{
+    reply_header(rp, "Allow", "%s%s%sOPTIONS", r->get ? "GET, HEAD, " : "",
+                 r->post ? "POST, " : "", r->delete ? "DELETE, " : "");
+}
+
+// Sending.
+
+// FNV-1a of the text: an ETag of what was really said.
+static uint64_t hash(const char *text, size_t len)
+{
+    uint64_t h = UINT64_C(14695981039346656037);
+
+    for (size_t i = 0; i < len; i++)
+        h = (h ^ (unsigned char)text[i]) * UINT64_C(1099511628211);
+    return h;
+}
+
+static const char *header_of(const struct request *rq, const char *name)
+{
+    return MHD_lookup_connection_value(rq->connection, MHD_HEADER_KIND, name);
+}
+
+// Tags the reply to a read, and empties it when the client has it already.
+static void tag(const struct request *rq, struct reply *rp)
+{
+    const char *known = header_of(rq, "If-None-Match");
+    char etag[20];
+
+    if (rp->status != 200 || !rp->text || rp->stream ||
+        (strcmp(rq->method, "GET") && strcmp(rq->method, "HEAD")))
+        return;
+    snprintf(etag, sizeof etag, "\"%016" PRIx64 "\"", hash(rp->text, rp->len));
+    reply_header(rp, "ETag", "%s", etag);
+    if (known && (strstr(known, etag) || !strcmp(known, "*"))) {
+        reply_text(rp, rp->type, NULL, 0);
+        rp->status = 304;
+    }
+}
+
+static struct MHD_Response *make_response(struct reply *rp)
+{
+    struct MHD_Response *response = rp->stream;
+
+    if (!response)
+        response = MHD_create_response_from_buffer(rp->len, rp->text,
+            rp->borrowed ? MHD_RESPMEM_PERSISTENT : MHD_RESPMEM_MUST_FREE);
+    if (response && !rp->stream && !rp->borrowed)
+        rp->text = NULL;
+    rp->stream = NULL;
+    if (!response)
+        return NULL;
+    if (rp->type)
+        MHD_add_response_header(response, "Content-Type", rp->type);
+    for (int i = 0; i < rp->n_headers; i++)
+        MHD_add_response_header(response, rp->headers[i].name,
+                                rp->headers[i].value);
+    for (size_t i = 0; i < sizeof fixed_headers / sizeof *fixed_headers; i++)
+        MHD_add_response_header(response, fixed_headers[i].name,
+                                fixed_headers[i].value);
+    return response;
+}
+
+static enum MHD_Result send_reply(struct request *rq, struct reply *rp)
+{
+    enum MHD_Result sent = MHD_NO;
+
+    tag(rq, rp);
+    log_debug("%s %s: %d", rq->method, rq->uri.text ? rq->uri.text : "?",
+              rp->status);
+    struct MHD_Response *response = make_response(rp);
+    if (response) {
+        atomic_fetch_add(&rq->server->answers[rp->status], 1);
+        sent = MHD_queue_response(rq->connection, (unsigned)rp->status,
+                                  response);
+        MHD_destroy_response(response);
+    }
+    reply_clear(rp);
+    return sent;
+}
+
+// Before the body: may this be asked, and is there somebody to answer?
+
+static enum MHD_Result note_header(void *cls, enum MHD_ValueKind kind,
+                                   const char *key, const char *value)
+{
+    struct gate_request *g = cls;
+
+    (void)kind;
+    value = value ? value : "";
+    g->header_bytes += strlen(key) + strlen(value) + 4;
+    if (!strcasecmp(key, "Host")) {
+        g->host = value;
+        g->n_hosts++;
+    } else if (!strcasecmp(key, "Content-Length")) {
+        g->content_length = value;
+        g->n_lengths++;
+    } else if (!strcasecmp(key, "Transfer-Encoding")) {
+        g->transfer_encoding = value;
+        g->n_encodings++;
+    } else if (!strcasecmp(key, "Origin")) {
+        g->origin = value;
+    } else if (!strcasecmp(key, "Sec-Fetch-Site")) {
+        g->fetch_site = value;
+    } else if (!strcasecmp(key, "Content-Type")) {
+        g->content_type = value;
+    }
+    return MHD_YES;
+}
+
+// False with the refusal in rp.
+static bool pass_gate(struct exchange *x, struct reply *rp)
+{
+    struct gate_request g = { .method = x->rq.method };
+    struct error err = { 0 };
+
+    MHD_get_connection_values(x->rq.connection, MHD_HEADER_KIND, note_header,
+                              &g);
+    int status = gate_check(&x->rq.server->gate, &g, &err);
+    if (!status && x->uri_err.code)
+        status = x->uri_err.code == ERR_LIMIT ? 414
+               : x->uri_err.code == ERR_NOT_FOUND ? 404 : 400;
+    if (status)
+        reply_problem(rp, status, NULL, "%s",
+                      err.code ? err.text : x->uri_err.text);
+    return !status;
+}
+
+static bool pass_route(struct exchange *x, struct reply *rp)
+{
+    const char *method = x->rq.method;
+
+    x->route = find_route(&x->rq);
+    if (!x->route) {
+        reply_problem(rp, 404, NULL, "there is nothing at this address");
+    } else if (!strcmp(method, "OPTIONS")) {
+        rp->status = 204;
+        allow(rp, x->route);
+    } else if (!find_handler(x->route, method)) {
+        reply_problem(rp, 405, NULL, "%.20s is not possible here", method);
+        allow(rp, x->route);
+    } else if (!uri_accepts(header_of(&x->rq, "Accept"), x->route->type)) {
+        reply_problem(rp, 406, NULL, "the answer would be %s, which Accept "
+                      "does not list", x->route->type);
+    } else {
+        return true;
+    }
+    return false;
+}
+
+static void take_body(struct exchange *x, const char *data, size_t n)
+{
+    struct request *rq = &x->rq;
+
+    if (rq->body_len + n > GATE_BODY_BYTES) {
+        x->too_large = true;
+        return;
+    }
+    if (rq->body_len + n + 1 > x->room) {
+        x->room = 2 * (rq->body_len + n) + 1;
+        x->body = xrealloc(x->body, x->room);
+    }
+    memcpy(x->body + rq->body_len, data, n);
+    rq->body_len += n;
+    x->body[rq->body_len] = '\0';
+}
+
+static struct conn *conn_of(struct MHD_Connection *connection)
+{
+    const union MHD_ConnectionInfo *info =
+        MHD_get_connection_info(connection, MHD_CONNECTION_INFO_SOCKET_CONTEXT);
+    return info ? info->socket_context : NULL;
+}
+
+static enum MHD_Result answer(struct exchange *x, struct http *h)
+{
+    struct reply rp = { .status = 200 };
+    struct conn *conn = conn_of(x->rq.connection);
+
+    if (conn)
+        conns_asked(h->conns, conn);
+    x->rq.body = x->body ? x->body : "";
+    if (x->too_large)
+        reply_problem(&rp, 413, NULL, "a body has at most %d bytes",
+                      GATE_BODY_BYTES);
+    else
+        find_handler(x->route, x->rq.method)(&x->rq, &rp);
+    return send_reply(&x->rq, &rp);
+}
+
+// What libmicrohttpd calls.
+
+static void *on_uri(void *cls, const char *target,
+                    struct MHD_Connection *connection)
+{
+    struct http *h = cls;
+    struct exchange *x = xcalloc(1, sizeof *x);
+
+    x->rq.server = h->server;
+    x->rq.connection = connection;
+    uri_parse(&x->rq.uri, target, &x->uri_err);
+    return x;
+}
+
+// Called when the headers are there, then for each piece of the body (which
+// cannot be answered), then at its end.
+static enum MHD_Result on_request(void *cls, struct MHD_Connection *connection,
+                                  const char *url, const char *method,
+                                  const char *version, const char *data,
+                                  size_t *n, void **con_cls)
+{
+    struct exchange *x = *con_cls;
+    struct reply rp = { .status = 200 };
+
+    (void)connection;
+    (void)url;
+    (void)version;
+    if (!x->begun) {
+        x->begun = true;
+        x->rq.method = method;
+        if (!pass_gate(x, &rp) || !pass_route(x, &rp))
+            return send_reply(&x->rq, &rp);
+        return MHD_YES;
+    }
+    if (*n) {
+        take_body(x, data, *n);
+        *n = 0;
+        return MHD_YES;
+    }
+    return answer(x, cls);
+}
+
+static void on_completed(void *cls, struct MHD_Connection *connection,
+                         void **con_cls, enum MHD_RequestTerminationCode why)
+{
+    struct http *h = cls;
+    struct exchange *x = *con_cls;
+    struct conn *conn = conn_of(connection);
+
+    (void)why;
+    if (conn)
+        conns_answered(h->conns, conn);
+    if (x) {
+        uri_clear(&x->rq.uri);
+        free(x->body);
+    }
+    free(x);
+    *con_cls = NULL;
+}
+
+static void on_connection(void *cls, struct MHD_Connection *connection,
+                          void **context, enum MHD_ConnectionNotificationCode c)
+{
+    struct http *h = cls;
+
+    if (c == MHD_CONNECTION_NOTIFY_STARTED) {
+        const union MHD_ConnectionInfo *info = MHD_get_connection_info(
+            connection, MHD_CONNECTION_INFO_CONNECTION_FD);
+        *context = conns_open(h->conns, info->connect_fd);
+    } else if (*context) {
+        conns_close(h->conns, *context);
+        *context = NULL;
+    }
+}
+
+__attribute__((format(printf, 2, 0)))
+static void on_log(void *cls, const char *fmt, va_list args)
+{
+    char text[512];
+
+    (void)cls;
+    vsnprintf(text, sizeof text, fmt, args);
+    text[strcspn(text, "\n")] = '\0';
+    log_debug("http: %s", text);
+}
+
+int http_start(struct server *server, int listen_fd, struct http **out,
+               struct error *err)
+{
+    struct http *h = xcalloc(1, sizeof *h);
+
+    h->server = server;
+    h->conns = conns_new();
+    h->daemon = MHD_start_daemon(
+        MHD_USE_EPOLL_INTERNAL_THREAD | MHD_ALLOW_SUSPEND_RESUME |
+        MHD_USE_ERROR_LOG, 0, NULL, NULL, on_request, h,
+        MHD_OPTION_EXTERNAL_LOGGER, on_log, NULL,
+        MHD_OPTION_LISTEN_SOCKET, listen_fd,
+        MHD_OPTION_THREAD_POOL_SIZE, (unsigned)THREADS,
+        MHD_OPTION_CONNECTION_LIMIT, (unsigned)MAX_CONNECTIONS,
+        MHD_OPTION_CONNECTION_TIMEOUT, (unsigned)IDLE_S,
+        MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)CONNECTION_BYTES,
+        MHD_OPTION_STRICT_FOR_CLIENT, 1,
+        MHD_OPTION_URI_LOG_CALLBACK, on_uri, h,
+        MHD_OPTION_NOTIFY_COMPLETED, on_completed, h,
+        MHD_OPTION_NOTIFY_CONNECTION, on_connection, h,
+        MHD_OPTION_END);
+    if (!h->daemon) {
+        close(listen_fd);
+        conns_free(h->conns);
+        free(h);
+        *out = NULL;
+        return fail(err, ERR_IO, "cannot start the HTTP server");
+    }
+    *out = h;
+    return 0;
+}
+
+void http_stop(struct http *h)
+{
+    if (!h)
+        return;
+    MHD_stop_daemon(h->daemon);
+    conns_free(h->conns);
+    free(h);
+}
+
+void http_tick(struct http *h)
+{
+    int late = conns_sweep(h->conns, clock_seconds());
+
+    if (late)
+        log_info("closed %d connections that took too long to ask", late);
+}

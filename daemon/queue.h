@@ -1,0 +1,69 @@
+/* daemon/queue.h: what state every job is in, and which one runs next.
+ *
+ * Every change of a job goes through here, and is durable before anybody is
+ * told: the event and the job's row are committed in one transaction, and only
+ * then do watchers, histories and answers see it. Jobs that have not ended are
+ * held in memory, the others only in the store. Any thread, but for what is
+ * marked as the supervisor's.
+ *
+ * States: queued -> starting -> running -> done, diverged, failed, cancelled.
+ * A job whose daemon went away is queued again when the next one starts, and
+ * begins anew as another attempt.
+ */
+#pragma once
+#include <stdbool.h>
+#include <stdint.h>
+#include <jansson.h>
+#include "common/error.h"
+#include "common/job.h"
+#include "daemon/records.h"
+#include "daemon/sse.h"
+#include "daemon/store.h"
+
+enum { QUEUE_MAX = 64 };                // jobs that wait
+
+struct queue;
+
+extern const char *const queue_states[];        // all names, ends with NULL
+
+// Borrows all three. Takes up the jobs that had not ended. `logs` is the
+// folder of the log files; `wake` an eventfd that is written to when there may
+// be something to do for the supervisor.
+int  queue_open(struct store *store, struct records *records, struct sse *sse,
+                const char *logs, int wake, struct queue **out,
+                struct error *err);
+void queue_close(struct queue *q);
+
+// ERR_SPEC when an id of job->after does not exist, ERR_LIMIT when too many
+// jobs wait, ERR_FULL when the disk is full.
+int  queue_submit(struct queue *q, const struct job *job, int64_t *id,
+                  struct error *err);
+// ERR_NOT_FOUND; ERR_STATE when it has ended.
+int  queue_cancel(struct queue *q, int64_t id, struct error *err);
+// Its row, events and log. ERR_STATE when it has not ended, or when a job that
+// waits names it in `after`.
+int  queue_remove(struct queue *q, int64_t id, struct error *err);
+
+// As the API serves them. Caller owns.
+int  queue_job(struct queue *q, int64_t id, json_t **out, struct error *err);
+// {"jobs": [...], "next": id or null}: store_jobs() has the parameters.
+int  queue_list(struct queue *q, const char *states, int64_t before, int limit,
+                json_t **out, struct error *err);
+bool queue_is_ended(const char *state);
+
+// The supervisor's.
+
+struct queue_start { int64_t id; char *spec; int attempt; };
+
+// The next job to run, which is `starting` from now on: 1, or 0 when nothing
+// can start. Caller frees start->spec.
+int  queue_next(struct queue *q, struct queue_start *start, struct error *err);
+// Cancelling was asked for.
+bool queue_wants_cancel(struct queue *q, int64_t id);
+// An event of a job that starts or runs: stored if its type is.
+int  queue_event(struct queue *q, int64_t id, const json_t *event,
+                 const char *line, struct error *err);
+// Ends a job from here.
+int  queue_fail(struct queue *q, int64_t id, const char *code,
+                const char *message, struct error *err);
+int  queue_end_cancelled(struct queue *q, int64_t id, struct error *err);

@@ -1,0 +1,204 @@
+#include "daemon/queue_own.h"
+
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "common/clock.h"
+#include "common/event.h"
+#include "common/log.h"
+#include "common/mem.h"
+#include "daemon/jobview.h"
+#include "daemon/summary.h"
+
+// Under `order`.
+static int may_submit(struct queue *q, const struct job *job, struct error *err)
+{
+    int waiting = 0;
+
+    for (const struct active *a = q->jobs; a; a = a->next)
+        waiting += !strcmp(a->row.state, "queued");
+    if (waiting >= QUEUE_MAX)
+        return fail(err, ERR_LIMIT, "%d jobs are waiting, no more can be taken",
+                    waiting);
+    for (int i = 0; i < job->n_after; i++) {
+        struct job_row row = { 0 };
+        int rc = store_job(q->store, job->after[i], &row, err);
+        job_row_clear(&row);
+        if (rc)
+            return rc == ERR_NOT_FOUND ? fail(err, ERR_SPEC, "after: there is "
+                "no job %" PRId64, job->after[i]) : rc;
+    }
+    return 0;
+}
+
+static void new_row(const struct job *job, struct job_row *row, char **line)
+{
+    json_t *spec = job_to_json(job), *event = event_new("queued");
+    json_t *summary = summary_new(job->train.epochs);
+
+    json_object_set_new(event, "name", json_string(job->name));
+    json_object_set(event, "spec", spec);
+    *line = event_text(event);
+    *row = (struct job_row){
+        .name = xstrdup(job->name), .state = xstrdup("queued"),
+        .spec = event_text(spec), .summary = event_text(summary),
+        .wish = xstrdup(""), .priority = job->priority, .attempt = 1,
+        .created = clock_unix_millis() };
+    json_decref(event);
+    json_decref(spec);
+    json_decref(summary);
+}
+
+int queue_submit(struct queue *q, const struct job *job, int64_t *id,
+                 struct error *err)
+{
+    struct stored_event stored = { 0 };
+    struct job_row row;
+    char *line;
+
+    pthread_mutex_lock(&q->order);
+    int rc = may_submit(q, job, err);
+    if (!rc) {
+        new_row(job, &row, &line);
+        rc = queue_commit(q, &row, line, false, &stored, err);
+        free(line);
+        if (rc)
+            job_row_clear(&row);
+    }
+    if (!rc) {
+        *id = row.id;
+        pthread_mutex_lock(&q->table);
+        queue_insert(q, &row);
+        pthread_mutex_unlock(&q->table);
+        queue_tell(q, &stored);
+        queue_wake(q);
+        log_info("job %" PRId64 ": queued", *id);
+    }
+    pthread_mutex_unlock(&q->order);
+    return rc;
+}
+
+// What to say about a job that is not in the list. Under `order`.
+static int not_active(struct queue *q, int64_t id, const char *what,
+                      struct error *err)
+{
+    struct job_row row = { 0 };
+    int rc = store_job(q->store, id, &row, err);
+
+    if (!rc)
+        rc = fail(err, ERR_STATE, "job %" PRId64 " is %s and cannot be %s", id,
+                  row.state, what);
+    job_row_clear(&row);
+    return rc;
+}
+
+int queue_cancel(struct queue *q, int64_t id, struct error *err)
+{
+    int rc;
+
+    pthread_mutex_lock(&q->order);
+    struct active *a = queue_find(q, id);
+    if (!a)
+        rc = not_active(q, id, "cancelled", err);
+    else if (!strcmp(a->row.state, "queued"))
+        rc = queue_change_own(q, a, "cancelled", event_new("cancelled"), err);
+    else
+        rc = queue_change_row(q, a, a->row.state, "cancel", err);
+    queue_wake(q);
+    pthread_mutex_unlock(&q->order);
+    return rc;
+}
+
+static int may_remove(struct queue *q, int64_t id, struct error *err)
+{
+    struct active *a = queue_find(q, id);
+
+    if (a)
+        return fail(err, ERR_STATE, "job %" PRId64 " is %s and cannot be "
+                    "removed; cancel it first", id, a->row.state);
+    for (a = q->jobs; a; a = a->next)
+        for (int i = 0; i < a->n_after; i++)
+            if (a->after[i] == id)
+                return fail(err, ERR_STATE, "job %" PRId64 " waits for job %"
+                            PRId64, a->row.id, id);
+    return 0;
+}
+
+int queue_remove(struct queue *q, int64_t id, struct error *err)
+{
+    struct job_row row = { 0 };
+    int rc;
+
+    pthread_mutex_lock(&q->order);
+    rc = may_remove(q, id, err);
+    if (!rc)
+        rc = store_job(q->store, id, &row, err);
+    job_row_clear(&row);
+    if (!rc)
+        rc = store_begin(q->store, err);
+    if (!rc) {
+        rc = store_delete_job(q->store, id, err);
+        if (rc)
+            store_rollback(q->store);
+        else
+            rc = store_commit(q->store, err);
+    }
+    if (!rc) {
+        char *log = xasprintf("%s/%" PRId64 ".log", q->logs, id);
+        records_drop(q->records, id);
+        unlink(log);
+        free(log);
+    }
+    pthread_mutex_unlock(&q->order);
+    return rc;
+}
+
+// The row as it was read from the store, or what is newer. Under `table`.
+static json_t *newest(struct queue *q, const struct job_row *row)
+{
+    const struct active *a = queue_find(q, row->id);
+
+    if (!a || a->row.last_seq < row->last_seq)
+        return jobview_make(row, NULL);
+    return jobview_make(a->row.last_seq > row->last_seq ? &a->row : row,
+                        a->summary);
+}
+
+int queue_job(struct queue *q, int64_t id, json_t **out, struct error *err)
+{
+    struct job_row row = { 0 };
+    int rc = store_job(q->store, id, &row, err);
+
+    if (!rc) {
+        pthread_mutex_lock(&q->table);
+        *out = newest(q, &row);
+        pthread_mutex_unlock(&q->table);
+    }
+    job_row_clear(&row);
+    return rc;
+}
+
+int queue_list(struct queue *q, const char *states, int64_t before, int limit,
+               json_t **out, struct error *err)
+{
+    struct job_row *rows = NULL;
+    json_t *jobs;
+
+    // One more than asked for tells whether there is a next page.
+    int n = store_jobs(q->store, states, before, limit + 1, &rows, err);
+    if (n < 0)
+        return n;
+    jobs = json_array();
+    pthread_mutex_lock(&q->table);
+    for (int i = 0; i < n && i < limit; i++)
+        json_array_append_new(jobs, newest(q, &rows[i]));
+    pthread_mutex_unlock(&q->table);
+    *out = json_pack("{s:o, s:o}", "jobs", jobs, "next", n > limit
+                     ? json_integer(rows[limit - 1].id) : json_null());
+    for (int i = 0; i < n; i++)
+        job_row_clear(&rows[i]);
+    free(rows);
+    return 0;
+}

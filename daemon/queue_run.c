@@ -1,0 +1,164 @@
+#include "daemon/queue_own.h"
+
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/event.h"
+#include "common/mem.h"
+#include "daemon/summary.h"
+
+// What the jobs that a job waits for let it do.
+enum verdict { MAY_START, MUST_WAIT, CANNOT };
+
+// `why` is filled for CANNOT.
+static enum verdict judge(struct queue *q, const struct active *a, char *why,
+                          size_t size)
+{
+    for (int i = 0; i < a->n_after; i++) {
+        struct job_row row = { 0 };
+        struct error err = { 0 };
+        bool done;
+        if (queue_find(q, a->after[i]))
+            return MUST_WAIT;
+        store_job(q->store, a->after[i], &row, &err);
+        done = row.state && !strcmp(row.state, "done");
+        if (!done)
+            snprintf(why, size, "job %" PRId64 ", which had to be done before,"
+                     " %s%s", a->after[i], row.state ? "is " : "was removed",
+                     row.state ? row.state : "");
+        job_row_clear(&row);
+        if (!done)
+            return CANNOT;
+    }
+    return MAY_START;
+}
+
+static bool is_queued(const struct active *a)
+{
+    return !strcmp(a->row.state, "queued");
+}
+
+static int change_failed(struct queue *q, struct active *a, const char *code,
+                         const char *message, struct error *err)
+{
+    json_t *event = event_new("failed");
+
+    json_object_set_new(event, "error", json_pack("{s:s, s:s}", "code", code,
+                                                  "message", message));
+    return queue_change_own(q, a, "failed", event, err);
+}
+
+// Fails jobs whose `after` cannot come true any more, and those that wait for
+// them in turn: ids only refer to older jobs, so one walk by id is enough.
+static int fail_hopeless(struct queue *q, struct error *err)
+{
+    char why[200];
+    int rc = 0;
+
+    for (struct active *a = q->jobs, *next; a && !rc; a = next) {
+        next = a->next;
+        if (is_queued(a) && judge(q, a, why, sizeof why) == CANNOT)
+            rc = change_failed(q, a, "dependency", why, err);
+    }
+    return rc;
+}
+
+// The highest priority first, then the oldest.
+static struct active *choose(struct queue *q)
+{
+    struct active *best = NULL;
+    char why[200];
+
+    for (struct active *a = q->jobs; a; a = a->next)
+        if (is_queued(a) && (!best || a->row.priority > best->row.priority) &&
+            judge(q, a, why, sizeof why) == MAY_START)
+            best = a;
+    return best;
+}
+
+int queue_next(struct queue *q, struct queue_start *start, struct error *err)
+{
+    struct active *a = NULL;
+
+    pthread_mutex_lock(&q->order);
+    int rc = fail_hopeless(q, err);
+    if (!rc && start)
+        a = choose(q);
+    if (a)
+        rc = queue_change_row(q, a, "starting", "", err);
+    if (a && !rc) {
+        *start = (struct queue_start){ .id = a->row.id,
+                                       .spec = xstrdup(a->row.spec),
+                                       .attempt = a->row.attempt };
+        rc = 1;
+    }
+    pthread_mutex_unlock(&q->order);
+    return rc;
+}
+
+bool queue_wants_cancel(struct queue *q, int64_t id)
+{
+    pthread_mutex_lock(&q->table);
+    const struct active *a = queue_find(q, id);
+    bool wants = a && !strcmp(a->row.wish, "cancel");
+    pthread_mutex_unlock(&q->table);
+    return wants;
+}
+
+// What state an event takes its job to.
+static const char *state_after(const struct active *a, const json_t *event)
+{
+    const char *type = json_string_value(json_object_get(event, "type"));
+
+    if (!strcmp(type, "started"))
+        return "running";
+    if (!strcmp(type, "finished"))
+        return json_string_value(json_object_get(event, "state"));
+    if (!strcmp(type, "failed") || !strcmp(type, "cancelled"))
+        return type;
+    return a->row.state;
+}
+
+int queue_event(struct queue *q, int64_t id, const json_t *event,
+                const char *line, struct error *err)
+{
+    const char *type = json_string_value(json_object_get(event, "type"));
+    int rc = 0;
+
+    pthread_mutex_lock(&q->order);
+    struct active *a = queue_find(q, id);
+    if (a && event_is_stored(type)) {
+        char *state = xstrdup(state_after(a, event));
+        rc = queue_change(q, a, state, event, line, err);
+        free(state);
+    } else if (a) {
+        pthread_mutex_lock(&q->table);
+        summary_apply(a->summary, event);
+        pthread_mutex_unlock(&q->table);
+        records_add(q->records, id, 0, line);
+        sse_publish_live(q->sse, id, line);
+    }
+    pthread_mutex_unlock(&q->order);
+    return rc;
+}
+
+int queue_fail(struct queue *q, int64_t id, const char *code,
+               const char *message, struct error *err)
+{
+    pthread_mutex_lock(&q->order);
+    struct active *a = queue_find(q, id);
+    int rc = a ? change_failed(q, a, code, message, err) : 0;
+    pthread_mutex_unlock(&q->order);
+    return rc;
+}
+
+int queue_end_cancelled(struct queue *q, int64_t id, struct error *err)
+{
+    pthread_mutex_lock(&q->order);
+    struct active *a = queue_find(q, id);
+    int rc = a ? queue_change_own(q, a, "cancelled", event_new("cancelled"),
+                                  err) : 0;
+    pthread_mutex_unlock(&q->order);
+    return rc;
+}

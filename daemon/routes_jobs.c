@@ -1,0 +1,329 @@
+#include "daemon/routes.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "common/mem.h"
+#include "daemon/submit.h"
+
+enum { LIST_DEFAULT = 50, LIST_MOST = 500 };
+
+// A 400 for a parameter.
+static void refuse_param(struct reply *rp, const char *name, const char *value,
+                         const char *must)
+{
+    char pointer[40];
+
+    snprintf(pointer, sizeof pointer, "?%s", name);
+    json_t *errors = json_pack("[{s:s, s:s, s:s}]", "pointer", pointer,
+                               "value", value, "message", must);
+    reply_problem(rp, 400, errors, "%s %s", name, must);
+}
+
+// A whole number from a parameter; *out keeps its value when there is none.
+static bool number_param(struct request *rq, struct reply *rp, const char *name,
+                         int64_t least, int64_t most, int64_t *out)
+{
+    const char *text = uri_param(&rq->uri, name);
+    char *end, must[80];
+
+    if (!text)
+        return true;
+    errno = 0;
+    int64_t n = strtoll(text, &end, 10);
+    if (*text >= '0' && *text <= '9' && !*end && !errno && n >= least &&
+        n <= most) {
+        *out = n;
+        return true;
+    }
+    snprintf(must, sizeof must, "must be a whole number from %" PRId64 " to %"
+             PRId64, least, most);
+    refuse_param(rp, name, text, must);
+    return false;
+}
+
+static bool flag_param(struct request *rq, struct reply *rp, const char *name,
+                       bool *out)
+{
+    const char *text = uri_param(&rq->uri, name);
+
+    *out = text && !strcmp(text, "true");
+    if (!text || *out || !strcmp(text, "false"))
+        return true;
+    refuse_param(rp, name, text, "must be true or false");
+    return false;
+}
+
+// Refuses parameters that are not in the comma list `known`.
+static bool only_params(struct request *rq, struct reply *rp, const char *known)
+{
+    char list[200];
+
+    snprintf(list, sizeof list, ",%s,", known);
+    for (int i = 0; i < rq->uri.n_params; i++) {
+        char name[64], must[240];
+        snprintf(name, sizeof name, ",%.60s,", rq->uri.params[i].name);
+        if (strstr(list, name))
+            continue;
+        snprintf(must, sizeof must, "is not known here%s%s",
+                 *known ? "; there is " : "", known);
+        refuse_param(rp, rq->uri.params[i].name, rq->uri.params[i].value, must);
+        return false;
+    }
+    return true;
+}
+
+// Submitting.
+
+static void submit(struct request *rq, const struct job *job, struct reply *rp)
+{
+    struct error err = { 0 };
+    json_t *answer = NULL;
+    int64_t id;
+
+    int rc = queue_submit(rq->server->queue, job, &id, &err);
+    if (!rc)
+        rc = queue_job(rq->server->queue, id, &answer, &err);
+    if (rc == ERR_SPEC) {
+        json_t *after = json_array();
+        for (int i = 0; i < job->n_after; i++)
+            json_array_append_new(after, json_integer(job->after[i]));
+        submit_refuse(rp, "/after", after, "%s", err.text);
+    } else if (rc) {
+        reply_error(rp, &err);
+        if (rc == ERR_LIMIT)
+            reply_header(rp, "Retry-After", "60");
+    } else {
+        reply_json(rp, 201, answer);
+        reply_header(rp, "Location", "/api/v1/jobs/%" PRId64, id);
+    }
+}
+
+void routes_submit(struct request *rq, struct reply *rp)
+{
+    bool dry;
+
+    if (!only_params(rq, rp, "dry_run") || !flag_param(rq, rp, "dry_run", &dry))
+        return;
+    struct job *job = submit_read(rq, rp);
+    if (!job)
+        return;
+    if (dry) {
+        json_t *plan = submit_plan(rq, job, rp);
+        if (plan)
+            reply_json(rp, 200, plan);
+    } else {
+        submit(rq, job, rp);
+    }
+    job_free(job);
+}
+
+// Reading.
+
+// Each name of the comma list must be a state.
+static bool check_states(struct reply *rp, const char *states)
+{
+    char *list = xstrdup(states), *save = NULL;
+    bool ok = true;
+
+    for (char *s = strtok_r(list, ",", &save); s && ok;
+         s = strtok_r(NULL, ",", &save)) {
+        int i = 0;
+        while (queue_states[i] && strcmp(queue_states[i], s) != 0)
+            i++;
+        ok = queue_states[i] != NULL;
+    }
+    free(list);
+    if (!ok)
+        refuse_param(rp, "state", states, "must be a comma list of queued, "
+                     "starting, running, paused, done, failed, cancelled, "
+                     "diverged");
+    return ok;
+}
+
+void routes_list(struct request *rq, struct reply *rp)
+{
+    const char *states = uri_param(&rq->uri, "state");
+    int64_t limit = LIST_DEFAULT, cursor = 0;
+    struct error err = { 0 };
+    json_t *list;
+
+    if (!only_params(rq, rp, "state,limit,cursor") ||
+        (states && !check_states(rp, states)) ||
+        !number_param(rq, rp, "limit", 1, LIST_MOST, &limit) ||
+        !number_param(rq, rp, "cursor", 1, INT64_MAX, &cursor))
+        return;
+    // Read before the jobs: whoever follows the events from here misses
+    // nothing that the list does not show.
+    int64_t last = store_last_n(rq->server->store);
+    if (queue_list(rq->server->queue, states ? states : "", cursor, (int)limit,
+                   &list, &err) != 0) {
+        reply_error(rp, &err);
+        return;
+    }
+    json_object_set_new(list, "last_event_id", json_integer(last));
+    const json_t *next = json_object_get(list, "next");
+    if (json_is_integer(next))
+        reply_header(rp, "Link", "</api/v1/jobs?limit=%" PRId64 "&cursor=%"
+                     JSON_INTEGER_FORMAT "%s%s>; rel=\"next\"", limit,
+                     json_integer_value(next), states ? "&state=" : "",
+                     states ? states : "");
+    reply_json(rp, 200, list);
+}
+
+void routes_job(struct request *rq, struct reply *rp)
+{
+    struct error err = { 0 };
+    json_t *job;
+
+    if (queue_job(rq->server->queue, rq->id, &job, &err) != 0)
+        reply_error(rp, &err);
+    else
+        reply_json(rp, 200, job);
+}
+
+// Changing.
+
+// A 409 also says what state the job is in.
+static void refuse_state(struct request *rq, struct reply *rp,
+                         const struct error *err)
+{
+    json_t *job = NULL, *problem;
+
+    reply_error(rp, err);
+    if (err->code != ERR_STATE ||
+        queue_job(rq->server->queue, rq->id, &job, NULL) != 0)
+        return;
+    problem = json_loadb(rp->text, rp->len, 0, NULL);
+    json_object_set(problem, "state", json_object_get(job, "state"));
+    const char *type = rp->type;
+    reply_json(rp, rp->status, problem);
+    rp->type = type;
+    json_decref(job);
+}
+
+void routes_cancel(struct request *rq, struct reply *rp)
+{
+    struct error err = { 0 };
+    json_t *job;
+
+    if (queue_cancel(rq->server->queue, rq->id, &err) != 0)
+        refuse_state(rq, rp, &err);
+    else if (queue_job(rq->server->queue, rq->id, &job, &err) != 0)
+        reply_error(rp, &err);
+    else
+        reply_json(rp, 202, job);
+}
+
+void routes_remove(struct request *rq, struct reply *rp)
+{
+    struct error err = { 0 };
+
+    if (queue_remove(rq->server->queue, rq->id, &err) != 0)
+        refuse_state(rq, rp, &err);
+    else
+        rp->status = 204;
+}
+
+// Events.
+
+// Where a watcher left off: Last-Event-ID, which EventSource sends when it
+// reconnects, else ?since=, else the beginning.
+static bool read_since(struct request *rq, struct reply *rp, int64_t *since)
+{
+    const char *last = MHD_lookup_connection_value(
+        rq->connection, MHD_HEADER_KIND, "Last-Event-ID");
+
+    *since = 0;
+    if (!only_params(rq, rp, "since") ||
+        !number_param(rq, rp, "since", 0, INT64_MAX, since))
+        return false;
+    if (last && *last && strspn(last, "0123456789") == strlen(last) &&
+        strlen(last) < 19)
+        *since = strtoll(last, NULL, 10);
+    return true;
+}
+
+static void stream(struct request *rq, struct reply *rp, int64_t job,
+                   int64_t since)
+{
+    rp->type = "text/event-stream";
+    reply_header(rp, "X-Accel-Buffering", "no");    // proxies: pass it on
+    if (!strcmp(rq->method, "HEAD"))
+        return;
+    rp->stream = sse_watch(rq->server->sse, rq->connection, job, since);
+    if (rp->stream)
+        return;
+    reply_problem(rp, 503, NULL, "no more than %d watchers are served at a "
+                  "time", SSE_MAX_WATCHERS);
+    reply_header(rp, "Retry-After", "10");
+}
+
+void routes_events(struct request *rq, struct reply *rp)
+{
+    struct error err = { 0 };
+    struct job_row row = { 0 };
+    int64_t since;
+
+    if (!read_since(rq, rp, &since))
+        return;
+    if (store_job(rq->server->store, rq->id, &row, &err) != 0)
+        reply_error(rp, &err);
+    else if (queue_is_ended(row.state) && since >= row.last_seq)
+        rp->status = 204;               // stops an EventSource for good
+    else
+        stream(rq, rp, rq->id, since < row.last_seq ? since : row.last_seq);
+    job_row_clear(&row);
+}
+
+void routes_all_events(struct request *rq, struct reply *rp)
+{
+    int64_t since, last = store_last_n(rq->server->store);
+
+    if (read_since(rq, rp, &since))
+        stream(rq, rp, 0, since < last ? since : last);
+}
+
+// The log.
+
+static char *read_whole(const char *path, size_t *len)
+{
+    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    struct stat st;
+    char *text = NULL;
+
+    *len = 0;
+    if (fd < 0)
+        return NULL;
+    if (fstat(fd, &st) == 0) {
+        text = xmalloc((size_t)st.st_size);
+        ssize_t n = read(fd, text, (size_t)st.st_size);
+        *len = n > 0 ? (size_t)n : 0;
+    }
+    close(fd);
+    return text;
+}
+
+void routes_log(struct request *rq, struct reply *rp)
+{
+    struct error err = { 0 };
+    struct job_row row = { 0 };
+    size_t len;
+
+    if (store_job(rq->server->store, rq->id, &row, &err) != 0) {
+        reply_error(rp, &err);
+    } else {
+        char *path = xasprintf("%s/%" PRId64 ".log", rq->server->logs, rq->id);
+        char *text = read_whole(path, &len);
+        reply_text(rp, "text/plain; charset=utf-8", text ? text : xstrdup(""),
+                   len);
+        free(path);
+    }
+    job_row_clear(&row);
+}

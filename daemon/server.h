@@ -1,0 +1,29 @@
+/* daemon/server.h: what the answers to requests are made from. */
+#pragma once
+#include <pthread.h>
+#include <stdatomic.h>
+#include "daemon/config.h"
+#include "daemon/files.h"
+#include "daemon/gate.h"
+#include "daemon/queue.h"
+#include "daemon/records.h"
+#include "daemon/sse.h"
+#include "daemon/store.h"
+
+enum { SERVER_STATUSES = 600 };
+
+struct server {                     // open before the first request; but for
+    const struct config *config;    // what is marked, nothing here changes
+    struct gate          gate;
+    struct store        *store;
+    struct records      *records;
+    struct sse          *sse;
+    struct queue        *queue;
+    struct files        *files;
+    char                *logs;      // folder of the log files
+    int64_t              started;   // unix milliseconds
+
+    pthread_mutex_t      lock;      // of devices
+    json_t              *devices;   // what the worker found; NULL = not yet
+    atomic_ullong        answers[SERVER_STATUSES];      // by status
+};

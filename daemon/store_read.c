@@ -1,0 +1,137 @@
+#include "daemon/store_db.h"
+
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/mem.h"
+#include "daemon/crc32.h"
+
+static char *text_of(sqlite3_stmt *st, int column)
+{
+    const unsigned char *text = sqlite3_column_text(st, column);
+    return xstrdup(text ? (const char *)text : "");
+}
+
+static void read_row(sqlite3_stmt *st, struct job_row *row)
+{
+    *row = (struct job_row){
+        .id = sqlite3_column_int64(st, 0),
+        .name = text_of(st, 1),
+        .state = text_of(st, 2),
+        .spec = text_of(st, 3),
+        .summary = text_of(st, 4),
+        .wish = text_of(st, 5),
+        .priority = sqlite3_column_int(st, 6),
+        .attempt = sqlite3_column_int(st, 7),
+        .created = sqlite3_column_int64(st, 8),
+        .started = sqlite3_column_int64(st, 9),
+        .ended = sqlite3_column_int64(st, 10),
+        .last_seq = sqlite3_column_int64(st, 11),
+    };
+}
+
+int store_job(struct store *s, int64_t id, struct job_row *out,
+              struct error *err)
+{
+    sqlite3_stmt *st = s->st[ST_JOB];
+    int rc = 0;
+
+    pthread_mutex_lock(&s->reading);
+    sqlite3_bind_int64(st, 1, id);
+    switch (sqlite3_step(st)) {
+    case SQLITE_ROW:
+        read_row(st, out);
+        break;
+    case SQLITE_DONE:
+        rc = fail(err, ERR_NOT_FOUND, "there is no job %" PRId64, id);
+        break;
+    default:
+        rc = store_fail(err, s->reader, "cannot read a job");
+    }
+    sqlite3_reset(st);
+    pthread_mutex_unlock(&s->reading);
+    return rc;
+}
+
+int store_jobs(struct store *s, const char *states, int64_t before, int limit,
+               struct job_row **out, struct error *err)
+{
+    sqlite3_stmt *st = s->st[ST_JOBS];
+    struct job_row *rows = xcalloc((size_t)limit, sizeof *rows);
+    int n = 0, step;
+
+    pthread_mutex_lock(&s->reading);
+    sqlite3_bind_int64(st, 1, before > 0 ? before : INT64_MAX);
+    bind_text(st, 2, states);
+    sqlite3_bind_int(st, 3, limit);
+    while ((step = sqlite3_step(st)) == SQLITE_ROW && n < limit)
+        read_row(st, &rows[n++]);
+    if (step != SQLITE_DONE && step != SQLITE_ROW) {
+        store_fail(err, s->reader, "cannot read jobs");
+        while (n > 0)
+            job_row_clear(&rows[--n]);
+        free(rows);
+        rows = NULL;
+        n = ERR_IO;
+    }
+    sqlite3_reset(st);
+    pthread_mutex_unlock(&s->reading);
+    *out = rows;
+    return n;
+}
+
+int store_event(struct store *s, int64_t job, int64_t after,
+                struct stored_event *out, struct error *err)
+{
+    sqlite3_stmt *st = s->st[job ? ST_EVENT : ST_EVENT_N];
+    int rc = 0;
+
+    pthread_mutex_lock(&s->reading);
+    sqlite3_bind_int64(st, 1, after);
+    if (job)
+        sqlite3_bind_int64(st, 2, job);
+    int step = sqlite3_step(st);
+    if (step == SQLITE_ROW) {
+        struct stored_event e = {
+            .job = sqlite3_column_int64(st, 0),
+            .seq = sqlite3_column_int64(st, 1),
+            .n = sqlite3_column_int64(st, 2),
+            .last = sqlite3_column_int(st, 3),
+            .line = text_of(st, 5),
+        };
+        rc = 1;
+        if (crc32_of(e.line, strlen(e.line)) !=
+            (uint32_t)sqlite3_column_int64(st, 4)) {
+            rc = fail(err, ERR_IO, "event %" PRId64 " of job %" PRId64
+                      " is damaged on disk", e.seq, e.job);
+            free(e.line);
+        } else {
+            *out = e;
+        }
+    } else if (step != SQLITE_DONE) {
+        rc = store_fail(err, s->reader, "cannot read an event");
+    }
+    sqlite3_reset(st);
+    pthread_mutex_unlock(&s->reading);
+    return rc;
+}
+
+int64_t store_last_n(struct store *s)
+{
+    return __atomic_load_n(&s->committed_n, __ATOMIC_ACQUIRE);
+}
+
+int64_t store_count(struct store *s, const char *state)
+{
+    sqlite3_stmt *st = s->st[ST_COUNT];
+    int64_t count = 0;
+
+    pthread_mutex_lock(&s->reading);
+    bind_text(st, 1, state);
+    if (sqlite3_step(st) == SQLITE_ROW)
+        count = sqlite3_column_int64(st, 0);
+    sqlite3_reset(st);
+    pthread_mutex_unlock(&s->reading);
+    return count;
+}

@@ -1,0 +1,214 @@
+#include "daemon/submit.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/openat2.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "common/folder.h"
+#include "common/job.h"
+#include "common/mem.h"
+#include "model/nets.h"
+
+void submit_refuse(struct reply *rp, const char *pointer, json_t *value,
+                   const char *fmt, ...)
+{
+    char text[512], *field = xstrdup(pointer + 1);
+    va_list args;
+
+    for (char *c = field; *c; c++)
+        *c = *c == '/' ? '.' : *c;
+    va_start(args, fmt);
+    vsnprintf(text, sizeof text, fmt, args);
+    va_end(args);
+    json_t *errors = json_pack("[{s:s, s:o, s:s}]", "pointer", pointer,
+                               "value", value, "message", text);
+    reply_problem(rp, 422, errors, "%s %s", field, text);
+    free(field);
+}
+
+// Reading.
+
+static bool check_root(const struct config *c, const struct job *job,
+                       struct reply *rp)
+{
+    char names[300] = "";
+
+    if (job->data.source != SOURCE_FOLDER || config_root(c, job->data.root))
+        return true;
+    for (int i = 0; i < c->n_roots && strlen(names) < 200; i++) {
+        strcat(names, i ? ", " : "; there are ");
+        strcat(names, c->roots[i].name);
+    }
+    submit_refuse(rp, "/data/root", json_string(job->data.root),
+                  "is not one of this daemon's data roots%s",
+                  *names ? names : "; it was started without --data");
+    return false;
+}
+
+// A folder beneath the root, links that leave it not followed.
+static bool check_path(const struct config *c, const struct job *job,
+                       struct reply *rp)
+{
+    struct open_how how = { .flags = O_PATH | O_DIRECTORY | O_CLOEXEC,
+                            .resolve = RESOLVE_BENEATH | RESOLVE_NO_MAGICLINKS };
+    const struct root *root = config_root(c, job->data.root);
+    const char *path = *job->data.path ? job->data.path : ".";
+    int dir, fd = -1, why;
+
+    if (job->data.source != SOURCE_FOLDER)
+        return true;
+    dir = open(root->dir, O_PATH | O_DIRECTORY | O_CLOEXEC);
+    if (dir >= 0)
+        fd = (int)syscall(SYS_openat2, dir, path, &how, sizeof how);
+    why = errno;
+    if (dir >= 0)
+        close(dir);
+    if (fd >= 0)
+        close(fd);
+    else
+        submit_refuse(rp, "/data/path", json_string(job->data.path),
+                      "is not a folder below the data root %s: %s", root->name,
+                      why == EXDEV ? "it leads out of it" : strerror(why));
+    return fd >= 0;
+}
+
+// The graph that the job asks for, or NULL with the problem in rp.
+static struct graph *build(const struct job *job, int classes, int batch,
+                           struct reply *rp)
+{
+    struct error err = { 0 };
+    struct net_opts net = net_opts_of(job, classes, batch);
+    struct graph *g = net_build(&net, &err);
+
+    if (!g)
+        submit_refuse(rp, "/data/image_size",
+                      json_integer(job->data.image_size),
+                      "the network cannot be built: %s", err.text);
+    return g;
+}
+
+static bool check_network(const struct job *job, struct reply *rp)
+{
+    enum { ANY_CLASSES = 2 };
+    struct graph *g = build(job, ANY_CLASSES, job->train.batch, rp);
+    bool ok = g != NULL;
+
+    graph_free(g);
+    return ok;
+}
+
+struct job *submit_read(struct request *rq, struct reply *rp)
+{
+    struct error err = { 0 };
+    json_t *problems = NULL, *spec = job_load_text(rq->body, rq->body_len,
+                                                   &err);
+    const struct config *c = rq->server->config;
+
+    if (!spec) {
+        reply_problem(rp, 400, NULL, "%s", err.text);
+        return NULL;
+    }
+    struct job *job = job_parse(spec, &problems);
+    json_decref(spec);
+    if (!job) {
+        int n = (int)json_array_size(problems);
+        reply_problem(rp, 422, problems, "the job has %d mistake%s", n,
+                      n == 1 ? "" : "s");
+        return NULL;
+    }
+    if (check_root(c, job, rp) && check_path(c, job, rp) &&
+        check_network(job, rp))
+        return job;
+    job_free(job);
+    return NULL;
+}
+
+// Describing.
+
+struct data_size { int classes; int64_t images; };
+
+static bool measure(const struct config *c, const struct job *job,
+                    struct data_size *size, struct reply *rp)
+{
+    struct error err = { 0 };
+    struct folder *folder = NULL;
+
+    *size = (struct data_size){ job->data.synthetic.classes,
+                                job->data.synthetic.images };
+    if (job->data.source == SOURCE_FOLDER) {
+        const struct root *root = config_root(c, job->data.root);
+        if (folder_scan(root->dir, job->data.path, &folder, &err) != 0) {
+            submit_refuse(rp, "/data/path", json_string(job->data.path),
+                          "%s", err.text);
+            return false;
+        }
+        *size = (struct data_size){ folder->n_classes, folder->n_images };
+        folder_free(folder);
+    }
+    if (job->data.limit && size->images > job->data.limit)
+        size->images = job->data.limit;
+    if (size->images < 2) {
+        submit_refuse(rp, "/data", json_integer(size->images),
+                      "one image is not enough: a batch needs at least 2");
+        return false;
+    }
+    if (job->model.classes && job->model.classes < size->classes) {
+        submit_refuse(rp, "/model/classes", json_integer(job->model.classes),
+                      "must be at least %d, the classes of the data set",
+                      size->classes);
+        return false;
+    }
+    return true;
+}
+
+json_t *submit_layers(const struct graph *g)
+{
+    struct net_layer *layers = NULL;
+    json_t *all = json_array();
+    int n = net_layers(g, &layers);
+
+    for (int i = 0; i < n; i++) {
+        const struct net_layer *l = &layers[i];
+        json_array_append_new(all, json_pack("{s:s, s:[iiii], s:i, s:b}",
+            "name", l->name, "shape", l->out.n, l->out.c, l->out.h, l->out.w,
+            "depth", l->depth, "main", l->main));
+    }
+    free(layers);
+    return all;
+}
+
+json_t *submit_plan(struct request *rq, const struct job *job,
+                    struct reply *rp)
+{
+    struct data_size size;
+    json_t *spec;
+
+    if (!measure(rq->server->config, job, &size, rp))
+        return NULL;
+    int classes = job->model.classes ? job->model.classes
+                : size.classes < 2 ? 2 : size.classes;
+    int64_t batch = size.images < job->train.batch ? size.images
+                                                   : job->train.batch;
+    // A single image that is left over is not trained on.
+    int64_t steps = size.images / batch + (size.images % batch > 1);
+    struct graph *g = build(job, classes, (int)batch, rp);
+    if (!g)
+        return NULL;
+    spec = job_to_json(job);
+    json_object_set_new(json_object_get(spec, "model"), "classes",
+                        json_integer(classes));
+    json_t *plan = json_pack("{s:o, s:{s:I, s:I}, s:o, s:I, s:I}",
+        "spec", spec, "parameters",
+        "held", (json_int_t)net_parameters(g, false),
+        "used", (json_int_t)net_parameters(g, true),
+        "layers", submit_layers(g), "steps_per_epoch", (json_int_t)steps,
+        "memory_bytes", (json_int_t)net_memory(g, job));
+    graph_free(g);
+    return plan;
+}
