@@ -39,7 +39,7 @@ static char *value_text(const char *key, const json_t *value, bool utf8)
     if (json_is_integer(value))
         return text_count(json_integer_value(value));
     if (json_is_real(value))
-        return text_number(json_real_value(value), 4);
+        return xasprintf("%.6g", json_real_value(value));
     if (json_is_boolean(value))
         return xstrdup(json_is_true(value) ? "yes" : "no");
     if (json_is_array(value))

@@ -175,7 +175,8 @@ static void add_progress(struct table *t, const json_t *job)
 
 static void print_job(struct client *c, const json_t *job)
 {
-    static const struct column columns[] = {{"FIELD", 0, 0}, {"VALUE", 0, 1}};
+    static const struct column columns[] = {{"JOB", 0, 0}, {"", 0, 1}};
+    static const struct column spec_columns[] = {{"SPEC", 0, 0}, {"", 0, 1}};
     const json_t *device = json_object_get(job, "device");
     const json_t *parameters = json_object_get(job, "parameters");
     const json_t *error = json_object_get(job, "error");
@@ -191,14 +192,18 @@ static void print_job(struct client *c, const json_t *job)
                                   api_text(error, "message")));
     add_times(t, job);
     if (json_is_object(device))
-        row(t, "device used", xasprintf("%s %s", api_text(device, "backend"),
+        row(t, "device", xasprintf("%s %s", api_text(device, "backend"),
                                         api_text(device, "name")));
     if (json_is_object(parameters)) {
         row(t, "parameters", text_count((int64_t)api_number(parameters,
                                                             "held")));
-        row(t, "... used", text_count((int64_t)api_number(parameters, "used")));
+        row(t, "of these used", text_count((int64_t)api_number(parameters, "used")));
     }
     add_progress(t, job);
+    table_print(t, c);
+    table_free(t);
+    putchar('\n');
+    t = table_new(c, spec_columns, 2);
     add_spec(t, json_object_get(job, "spec"), "");
     table_print(t, c);
     table_free(t);

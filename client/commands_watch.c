@@ -16,7 +16,7 @@ struct watch {
     struct client *c;
     struct run     run;
     struct axis    axis;        // of the picture
-    bool           lost, dirty;
+    bool           heard, lost, dirty;
     double         drawn;       // clock_seconds()
 };
 
@@ -94,7 +94,7 @@ static void on_event(void *arg, const char *text, size_t len,
     struct watch *w = arg;
 
     run_apply(&w->run, event);
-    w->dirty = true;
+    w->heard = w->dirty = true;
     if (w->c->json) {
         fwrite(text, 1, len, stdout);
         putchar('\n');
@@ -142,19 +142,26 @@ static void on_lost(void *arg, bool lost)
                    lost ? "does not answer, trying again" : "is back");
 }
 
+// The last picture stays where it is.
+static void on_end(void *arg)
+{
+    struct watch *w = arg;
+
+    if (!is_drawn(w) || !w->heard)
+        return;
+    draw(w);
+    screen_end();
+}
+
 int follow_watch(struct client *c, json_int_t id)
 {
     struct watch w = {
         .c = c, .run = {.id = id, .state = "queued"},
         .axis = {.low = 1, .high = 0}};
     struct follower f = {.event = on_event, .tick = on_tick, .lost = on_lost,
-                         .arg = &w};
+                         .end = on_end, .arg = &w};
     int rc = follow_job(c, id, &f);
 
-    if (is_drawn(&w) && *w.run.state && (!rc || w.drawn > 0)) {
-        draw(&w);
-        screen_end();
-    }
     if (rc == EXIT_INTERRUPTED && !c->quiet)
         client_say("job %" JSON_INTEGER_FORMAT " goes on; end it with: "
                    "gradwatch cancel %" JSON_INTEGER_FORMAT, id, id);

@@ -84,11 +84,13 @@ static int connect_once(struct client *c, const char *path, struct stream *s,
         rc = EXIT_INTERRUPTED;
     else if (s->ended || (!failed && r.status == 204))
         rc = 0;
-    else if (failed && first) {
+    else if (failed && first && !r.status) {
+        s->f->end(s->f->arg);
         client_say("%s", err.text);
         rc = failed == ERR_USAGE ? EXIT_USAGE : EXIT_UNREACHABLE;
     } else if (!failed && r.status != 200 && (first || r.status < 500)) {
         char *what = xasprintf("GET %s%s", c->http->base, path);
+        s->f->end(s->f->arg);
         rc = api_refused(&r, what);
         free(what);
     }
@@ -106,6 +108,7 @@ int follow_job(struct client *c, json_int_t id, const struct follower *f)
         double before = s.heard;
         set_lost(&s, true);
         if (clock_seconds() - s.heard > FOLLOW_PATIENCE) {
+            f->end(f->arg);
             client_say("no answer from %s for %d s: start it with gradwatchd",
                        c->http->base, FOLLOW_PATIENCE);
             rc = EXIT_UNREACHABLE;
@@ -117,6 +120,8 @@ int follow_job(struct client *c, json_int_t id, const struct follower *f)
                 : 2 * pause < LONGEST_PAUSE_MILLIS ? 2 * pause
                                                    : LONGEST_PAUSE_MILLIS;
     }
+    if (rc == 0 || rc == EXIT_INTERRUPTED)
+        f->end(f->arg);
     sse_clear(&s.sse);
     free(path);
     return rc;

@@ -9,6 +9,7 @@ struct follower {
                   const json_t *event);
     void (*tick)(void *arg);            // several times a second
     void (*lost)(void *arg, bool lost); // the connection broke, or is back
+    void (*end)(void *arg);             // no more; before a last message
     void  *arg;
 };
 

@@ -97,6 +97,7 @@ static void on_started(struct run *run, const json_t *event)
     run->device = *name ? xasprintf("%s (%s)", backend, name)
                         : xstrdup(backend);
     set_state(run, "running");
+    set_text(&run->reason, NULL);       // of an earlier attempt
     run->epoch = 0;
     run->epochs = (int)json_integer_value(
         json_object_get(json_object_get(spec, "train"), "epochs"));

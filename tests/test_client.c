@@ -329,21 +329,40 @@ static void test_watch_goes_on_after_a_break(void **state)
                    EVENT("2", "\"type\": \"started\", \"spec\": {\"train\": "
                               "{\"epochs\": 2}}, \"device\": {}")
                    EVENT("3", EPOCH("1")) "data: {\"type\": \"li"),
+            // As from a daemon that was killed: the last chunk is missing.
+            "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n"
+            "Transfer-Encoding: chunked\r\n\r\n7\r\n: hello\r\n",
             STREAM(EVENT("4", EPOCH("2"))
                    EVENT("5", "\"type\": \"finished\", \"state\": \"done\"")),
         },
-        .n_answers = 2};
+        .n_answers = 3};
 
     RUN_AGAINST(&r, &s, "watch", "7");
     assert_int_equal(r.status, 0);
     assert_null(strstr(s.requests[0], "Last-Event-ID"));
     assert_has(s.requests[1], "Last-Event-ID: 3\r\n");
+    assert_has(s.requests[2], "Last-Event-ID: 3\r\n");
     assert_has(r.out, "job 7: epoch 1/2  loss 2.000  accuracy 25.0 %  "
                       "100 images/s  1.5 s\n");
     assert_has(r.out, "job 7: epoch 2/2");
     assert_has(r.out, "job 7: done\n");
     assert_has(r.err, "trying again");
     assert_null(strchr(r.out, '\033'));
+}
+
+static void test_a_first_connection_may_break_too(void **state)
+{
+    (void)state;
+    struct canned s = {
+        .answers = {
+            "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n"
+            "Transfer-Encoding: chunked\r\n\r\n7\r\n: hello\r\n",
+            STREAM(EVENT("1", "\"type\": \"cancelled\""))},
+        .n_answers = 2};
+
+    RUN_AGAINST(&r, &s, "watch", "7");
+    assert_int_equal(r.status, 1);
+    assert_string_equal(r.out, "job 7: cancelled\n");
 }
 
 static void test_watch_exits_as_the_job(void **state)
@@ -557,6 +576,7 @@ int main(void)
         cmocka_unit_test(test_json_is_the_servers),
         cmocka_unit_test(test_list_follows_its_pages),
         cmocka_unit_test(test_watch_goes_on_after_a_break),
+        cmocka_unit_test(test_a_first_connection_may_break_too),
         cmocka_unit_test(test_watch_exits_as_the_job),
         cmocka_unit_test(test_streams_as_lines_of_json),
         cmocka_unit_test(test_wait),
