@@ -27,7 +27,8 @@ static const char *const what_names[WHATS] = {
     "weight", "state", "project_end", "eval",
 };
 
-// By row: the first step, and everything later. 0 = not held to a bound.
+// By row: the first step, and everything later. 0 = not held to a bound; later
+// steps are not made where nothing holds them.
 enum { FIRST, LATER, ROWS };
 struct bounds { double row[ROWS][WHATS]; };
 
@@ -354,28 +355,43 @@ static int judge_row(const struct parity *p, int row)
     return mistakes;
 }
 
+static bool held(const struct parity *p, int row)
+{
+    for (int i = 0; i < WHATS; i++)
+        if (p->bounds->row[row][i] > 0)
+            return true;
+    return false;
+}
+
 static void test_parity(void **state)
 {
     struct parity *p = *state;
+    int mistakes;
     char *path = xasprintf("%s/dumps/parity_%s.json", getenv("GRADWATCH_TESTS"),
                            p->name);
 
     p->dump = json_load_file(path, 0, NULL);
     assert_non_null(p->dump);
     p->about = json_object_get(p->dump, "case");
-    for (size_t t = 0; t < json_array_size(list_of(p, "steps")); t++) {
-        step(p, t);
-        if (t == 0 && p->bounds->row[FIRST][PROJECT])
-            compare_gradients(p);
+    step(p, 0);
+    if (p->bounds->row[FIRST][PROJECT] > 0)
+        compare_gradients(p);
+    if (held(p, LATER)) {
+        for (size_t t = 1; t < json_array_size(list_of(p, "steps")); t++)
+            step(p, t);
+        if (p->bounds->row[LATER][PROJECT_END] > 0)
+            compare_end(p);
     }
-    compare_end(p);
     for (int i = 1; i >= 0; i--) {
         p->backend->destroy(p->plans[i]);
         graph_free(p->graphs[i]);
     }
     json_decref(p->dump);
     free(path);
-    assert_int_equal(judge_row(p, FIRST) + judge_row(p, LATER), 0);
+    mistakes = judge_row(p, FIRST);
+    if (held(p, LATER))
+        mistakes += judge_row(p, LATER);
+    assert_int_equal(mistakes, 0);
 }
 
 // Both compute in double; they differ by the order of their sums, 1e-14 a sum,
@@ -387,6 +403,41 @@ static const struct bounds in_double = { {
     [LATER] = { [LOSS] = 1e-6, [LOGITS] = 1e-6, [OUT] = 1e-6,
                 [GRAD_OUT] = 1e-6, [GRAD_W] = 1e-6, [WEIGHT] = 1e-6,
                 [STATE] = 1e-6, [PROJECT_END] = 1e-6, [EVAL] = 1e-6 },
+} };
+
+// Float32 from here on, where networks with norm are chaotic: relu masks flip
+// and every norm amplifies what that makes of it. The bounds of ResNet-50 are
+// about what PyTorch's own float32 is off its float64, at 64 px and batch 4,
+// and that moves with the number of threads; nothing honest can be said of the
+// steps that follow at a rate of 0.1.
+static const struct bounds skip_in_float = { {
+    [FIRST] = { [LOSS] = 5e-5, [LOGITS] = 5e-4, [OUT] = 2e-5,
+                [GRAD_OUT] = 3e-3, [GRAD_W] = 2e-2 },
+} };
+static const struct bounds plain_in_float = { {
+    [FIRST] = { [LOSS] = 2e-3, [LOGITS] = 2e-2, [OUT] = 1e-3,
+                [GRAD_OUT] = 5e-2, [GRAD_W] = 2e-1 },
+} };
+// At a rate of 1e-6 the chaos grows slowly enough for three steps.
+static const struct bounds slow_in_float = { {
+    [FIRST] = { [LOSS] = 5e-5, [LOGITS] = 5e-4, [OUT] = 2e-5,
+                [GRAD_OUT] = 3e-3, [GRAD_W] = 2e-2 },
+    [LATER] = { [LOSS] = 1e-3, [OUT] = 1e-3, [GRAD_OUT] = 2e-2,
+                [GRAD_W] = 1e-1 },
+} };
+// A third of the depth: rounding of 1e-7, a hundred times amplified.
+static const struct bounds short_in_float = { {
+    [FIRST] = { [LOSS] = 1e-5, [LOGITS] = 1e-4, [OUT] = 1e-5,
+                [GRAD_OUT] = 1e-4, [GRAD_W] = 1e-4 },
+} };
+// Without norm nothing amplifies: rounding of 1e-7 and a few dozen layers; now
+// and then a mask flips in a layer of few values.
+static const struct bounds calm_in_float = { {
+    [FIRST] = { [LOSS] = 1e-6, [LOGITS] = 1e-5, [OUT] = 1e-6,
+                [GRAD_OUT] = 1e-5, [GRAD_W] = 1e-5 },
+    [LATER] = { [LOSS] = 1e-6, [LOGITS] = 1e-5, [OUT] = 1e-5,
+                [GRAD_OUT] = 1e-3, [GRAD_W] = 1e-3, [WEIGHT] = 1e-6,
+                [PROJECT_END] = 1e-6, [EVAL] = 1e-5 },
 } };
 
 #define PARITY(on, case_, bounds_)                                             \
@@ -408,6 +459,15 @@ int main(void)
         PARITY(reference, adam, in_double),
         PARITY(reference, adamw, in_double),
         PARITY(reference, short, in_double),
+        PARITY(cpu, first_skip, skip_in_float),
+        PARITY(cpu, first_plain, plain_in_float),
+        PARITY(cpu, slow_skip, slow_in_float),
+        PARITY(cpu, resnet50_width, skip_in_float),
+        PARITY(cpu, resnet18_skip, short_in_float),
+        PARITY(cpu, resnet18_plain, short_in_float),
+        PARITY(cpu, resnet18_stages, short_in_float),
+        PARITY(cpu, resnet18_skip_none, calm_in_float),
+        PARITY(cpu, resnet18_plain_none, calm_in_float),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
