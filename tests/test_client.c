@@ -1,18 +1,14 @@
 /* The program `gradwatch` from outside, against prepared answers: what it asks
  * for, what it prints where, and how it exits. */
 #include "tests/canned.h"
+#include "tests/client_run.h"
 #include "tests/scratch.h"
-#include <fcntl.h>
-#include <poll.h>
 #include <pty.h>
 #include <setjmp.h>
-#include <signal.h>
 #include <stdarg.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
-#include <sys/mman.h>
-#include <sys/wait.h>
 #include <cmocka.h>
 
 #define OK(type, body) "HTTP/1.1 200 OK\r\nContent-Type: " type \
@@ -24,63 +20,11 @@
 #define JOB(state) JSON("{\"id\": 7, \"name\": \"n\", \"state\": \"" state \
     "\"}")
 
-enum { MOST_ARGS = 24, MOST_OUTPUT = 1 << 16 };
-
-struct ran {
-    int  status;
-    char out[MOST_OUTPUT], err[MOST_OUTPUT];
-};
-
-static void read_all(int fd, char *text)
-{
-    ssize_t n = pread(fd, text, MOST_OUTPUT - 1, 0);
-
-    text[n < 0 ? 0 : n] = 0;
-    close(fd);
-}
-
-static void exec_client(const char *server, char **argv)
-{
-    setenv("GRADWATCH_SERVER", server, 1);
-    setenv("LC_ALL", "C.UTF-8", 1);
-    setenv("http_proxy", "http://127.0.0.1:9", 1);      // must not be asked
-    execv(GRADWATCH, argv);
-    _exit(126);
-}
-
-// Runs `gradwatch ARGS...`, which end with NULL, on an input.
-static void run(struct ran *r, const char *server, const char *input, ...)
-{
-    char *argv[MOST_ARGS] = {(char *)"gradwatch"};
-    int out = memfd_create("out", MFD_CLOEXEC);
-    int err = memfd_create("err", MFD_CLOEXEC);
-    int in = memfd_create("in", MFD_CLOEXEC), status;
-    va_list args;
-
-    va_start(args, input);
-    for (int i = 1; i < MOST_ARGS && (argv[i] = va_arg(args, char *)); i++)
-        ;
-    va_end(args);
-    assert_int_equal(pwrite(in, input, strlen(input), 0), strlen(input));
-    pid_t pid = fork();
-    if (pid == 0) {
-        dup2(in, 0);
-        dup2(out, 1);
-        dup2(err, 2);
-        exec_client(server, argv);
-    }
-    waitpid(pid, &status, 0);
-    r->status = WIFEXITED(status) ? WEXITSTATUS(status) : -WTERMSIG(status);
-    close(in);
-    read_all(out, r->out);
-    read_all(err, r->err);
-}
-
 // The same against answers, which are given in order.
 #define RUN_AGAINST(r, s, ...)                                                 \
     do {                                                                       \
         canned_start(s);                                                       \
-        run(r, (s)->url, "", __VA_ARGS__, NULL);                               \
+        client_run(r, (s)->url, "", __VA_ARGS__, NULL);                               \
         canned_stop(s);                                                        \
     } while (0)
 
@@ -99,14 +43,14 @@ static void test_no_daemon(void **state)
 
     canned_start(&s);
     canned_stop(&s);            // its port is closed now
-    run(&r, s.url, "", "list", NULL);
+    client_run(&r, s.url, "", "list", NULL);
     assert_int_equal(r.status, 5);
     char *says = xasprintf("gradwatch: daemon not reachable at %s: start it "
                            "with gradwatchd\n", s.url);
     assert_string_equal(r.err, says);
     assert_string_equal(r.out, "");
     free(says);
-    run(&r, s.url, "", "version", NULL);
+    client_run(&r, s.url, "", "version", NULL);
     assert_int_equal(r.status, 0);
 }
 
@@ -132,7 +76,7 @@ static void test_wrong_usage(void **state)
 
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
         const char *const *a = rows[i].args;
-        run(&r, "http://127.0.0.1:9", "", a[0], a[1], a[2], a[3], NULL);
+        client_run(&r, "http://127.0.0.1:9", "", a[0], a[1], a[2], a[3], NULL);
         assert_int_equal(r.status, 2);
         assert_has(r.err, rows[i].says);
         assert_has(r.err, "\ntry: gradwatch ");
@@ -144,15 +88,15 @@ static void test_help_goes_to_stdout(void **state)
 {
     (void)state;
 
-    run(&r, "http://127.0.0.1:9", "", "help", NULL);
+    client_run(&r, "http://127.0.0.1:9", "", "help", NULL);
     assert_int_equal(r.status, 0);
     assert_has(r.out, "submit");
-    run(&r, "http://127.0.0.1:9", "", "submit", "--help", NULL);
+    client_run(&r, "http://127.0.0.1:9", "", "submit", "--help", NULL);
     assert_int_equal(r.status, 0);
     assert_has(r.out, "--image-size");          // from the table of fields
-    run(&r, "http://127.0.0.1:9", "", "help", "wait", NULL);
+    client_run(&r, "http://127.0.0.1:9", "", "help", "wait", NULL);
     assert_has(r.out, "--timeout SECONDS");
-    run(&r, "http://127.0.0.1:9", "", NULL);
+    client_run(&r, "http://127.0.0.1:9", "", NULL);
     assert_int_equal(r.status, 2);
     assert_string_equal(r.out, "");
 }
@@ -188,21 +132,21 @@ static void test_submit_reads_a_spec_under_the_options(void **state)
     struct canned s = {.answers = {JOB("queued")}, .n_answers = 1};
 
     canned_start(&s);
-    run(&r, s.url, "{\"train\": {\"batch\": 8, \"lr\": 1}}", "submit",
+    client_run(&r, s.url, "{\"train\": {\"batch\": 8, \"lr\": 1}}", "submit",
         "--spec", "-", "--lr", "2", NULL);
     canned_stop(&s);
     assert_int_equal(r.status, 0);
     assert_string_equal(strstr(s.requests[0], "\r\n\r\n") + 4,
                         "{\"train\":{\"batch\":8,\"lr\":2}}");
 
-    run(&r, s.url, "{\"train\": {\"batch\": 8,}}", "submit", "--spec=-", NULL);
+    client_run(&r, s.url, "{\"train\": {\"batch\": 8,}}", "submit", "--spec=-", NULL);
     assert_int_equal(r.status, 2);
     assert_has(r.err, "standard input: not JSON");
     assert_has(r.err, "line 1");
-    run(&r, s.url, "{\"name\": \"a\", \"name\": \"b\"}", "submit", "--spec=-",
+    client_run(&r, s.url, "{\"name\": \"a\", \"name\": \"b\"}", "submit", "--spec=-",
         NULL);
     assert_int_equal(r.status, 2);
-    run(&r, s.url, "", "submit", "--spec=/no/such/file", NULL);
+    client_run(&r, s.url, "", "submit", "--spec=/no/such/file", NULL);
     assert_int_equal(r.status, 2);
     assert_has(r.err, "cannot read /no/such/file: No such file");
 }
@@ -536,7 +480,7 @@ static void test_interrupt_in_a_terminal(void **state)
     pid_t pid = forkpty(&tty, NULL, NULL, &size);
     if (pid == 0) {
         setenv("TERM", "xterm", 1);
-        exec_client(url, argv);
+        client_exec(url, argv);
     }
     int fd = accept(listener, NULL, NULL);
     canned_read(fd, request);
