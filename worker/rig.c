@@ -1,9 +1,12 @@
 #include "worker/rig.h"
 
 #include <inttypes.h>
+#include <stdlib.h>
 
 #include "model/init.h"
 #include "model/nets.h"
+
+enum { MAX_THREADS = 1024 };
 
 int rig_cut(struct rig *rig, int64_t n, int batch, struct error *err)
 {
@@ -36,13 +39,23 @@ static struct optim optim_of(const struct job *job)
     };
 }
 
+// OMP_NUM_THREADS as everywhere; 0 = the cores there are.
+static int threads(void)
+{
+    const char *text = getenv("OMP_NUM_THREADS");
+    int n = text ? atoi(text) : 0;
+
+    return n > 0 && n <= MAX_THREADS ? n : 0;
+}
+
 static int open_part(struct rig *rig, struct rig_part *part,
                      struct plan *share, int slots, const struct job *job,
                      const struct taps *taps, struct error *err)
 {
     struct net_opts net = net_opts_of(job, job->model.classes, part->n);
     struct plan_opts opts = {
-        .device = rig->ordinal, .slots = slots, .precision = rig->precision,
+        .device = rig->ordinal, .slots = slots, .threads = threads(),
+        .precision = rig->precision,
         .optim = optim_of(job), .seed = job->train.seed,
     };
 

@@ -32,7 +32,8 @@ struct rig {
 int  rig_cut(struct rig *rig, int64_t n, int batch, struct error *err);
 
 // Builds, taps, compiles and fills the parts that rig_cut() asked for, with
-// job.model.classes outputs. backend, ordinal and precision are set before.
+// job.model.classes outputs, with as many threads as OMP_NUM_THREADS says (or
+// cores). backend, ordinal and precision are set before.
 int  rig_open(struct rig *rig, const struct job *job, const struct taps *taps,
               struct error *err);
 void rig_close(struct rig *rig);
