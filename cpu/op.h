@@ -80,6 +80,8 @@ struct cpu_plan {
     const struct slot  *now;
     enum mode           mode;
     struct result      *result;         // to be filled
+    bool                lost;           // a fused relu saw what is not a
+                                        // number, and made it 0
 };
 
 // ---- for setup -----------------------------------------------------------

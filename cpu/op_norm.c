@@ -2,6 +2,7 @@
  * backward reads a mask of bits instead of the output. */
 #include "cpu/op.h"
 
+#include <math.h>
 #include "common/mem.h"
 
 enum { GAMMA, BETA, MEAN, VAR };        // rows of node->param
@@ -10,6 +11,7 @@ struct state {
     struct chain   train, eval, backward;
     struct tensor *mean, *var;          // (c), of the batch; var biased
     struct tensor *running_mean, *running_var;
+    struct tensor *gamma, *beta;
 };
 
 static struct tensor *vector_of(struct cpu_plan *p, val v)
@@ -82,6 +84,8 @@ static void norm_setup(struct cpu_plan *p, struct group *g)
     st->var = plan_tensor(p, vector, ROOM_KEEP);
     st->running_mean = vector_of(p, n->param[MEAN]);
     st->running_var = vector_of(p, n->param[VAR]);
+    st->gamma = vector_of(p, n->param[GAMMA]);
+    st->beta = vector_of(p, n->param[BETA]);
     struct prim *backward = dnn_norm_dx(&p->dnn, x, n->at.norm.eps, g->relu);
     if (g->relu)
         workspace = plan_tensor(p, dnn_asks(&p->dnn, backward,
@@ -109,6 +113,22 @@ static void move_running(struct cpu_plan *p, const struct group *g)
     }
 }
 
+// oneDNN's fused relu makes 0 of what is not a number, where PyTorch's keeps
+// it: a network full of it would go on with a loss that looks like one. Any in
+// the input shows in the statistics; an infinite mean makes some.
+static bool is_lost(struct cpu_plan *p, const struct group *g)
+{
+    const struct state *st = g->state;
+    bool eval = p->mode == MODE_EVAL, lost = false;
+    const float *mean = (eval ? st->running_mean : st->mean)->data;
+    const float *var = (eval ? st->running_var : st->var)->data;
+
+    for (int c = 0; c < graph_shape(p->base.graph, g->in[0]).c; c++)
+        lost |= !isfinite(mean[c]) || isnan(var[c]) ||
+                isnan(st->gamma->data[c]) || isnan(st->beta->data[c]);
+    return lost;
+}
+
 static void norm_forward(struct cpu_plan *p, struct group *g)
 {
     const struct state *st = g->state;
@@ -116,6 +136,8 @@ static void norm_forward(struct cpu_plan *p, struct group *g)
     chain_run(p, p->mode == MODE_EVAL ? &st->eval : &st->train);
     if (p->mode == MODE_TRAIN)
         move_running(p, g);
+    if (g->relu)
+        p->lost |= is_lost(p, g);
 }
 
 static void norm_backward(struct cpu_plan *p, struct group *g)

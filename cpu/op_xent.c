@@ -82,7 +82,7 @@ static void xent_forward(struct cpu_plan *p, struct group *g)
         sum += st->rows[n].loss;
         p->result->correct += st->rows[n].hit;
     }
-    p->result->loss = valid ? sum / valid : 0;
+    p->result->loss = p->lost ? NAN : valid ? sum / valid : 0;
     st->loss->data[0] = (float)p->result->loss;
 }
 

@@ -63,6 +63,7 @@ int step_submit(struct plan *plan, int slot, enum mode mode, double lr,
     done->mode = mode;
     p->result = &done->result;
     p->result->tap_millis = 0;
+    p->lost = false;
 
     int threads = omp_get_max_threads();    // the caller's
     omp_set_num_threads(plan->opts.threads);
