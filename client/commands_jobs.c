@@ -10,7 +10,8 @@
 #include "common/mem.h"
 
 enum { PAGE = 100 };
-static const struct timespec ASK_AGAIN = {.tv_nsec = 300000000};
+static const struct timespec SOON = {.tv_nsec = 300000000};
+static const struct timespec LATER = {.tv_sec = 1};
 
 /* ---- list ---- */
 
@@ -197,7 +198,8 @@ static void print_job(struct client *c, const json_t *job)
     if (json_is_object(parameters)) {
         row(t, "parameters", text_count((int64_t)api_number(parameters,
                                                             "held")));
-        row(t, "of these used", text_count((int64_t)api_number(parameters, "used")));
+        row(t, "of these used", text_count((int64_t)api_number(parameters,
+                                                               "used")));
     }
     add_progress(t, job);
     table_print(t, c);
@@ -279,31 +281,30 @@ static bool has_ended(const char *state)
     return false;
 }
 
-// 0 and *ended; the state of an ended job is printed when `print` is set.
+// 0 and *ended; an ended job's state is printed when `print` is set.
 static int look(struct client *c, json_int_t id, bool print, bool *ended,
                 bool *done)
 {
     char *path = api_job(id, "");
-    json_t *job;
-    int rc = api_json(c, "GET", path, NULL, &job);
+    struct response r;
+    int rc = api_send(c, "GET", path, NULL, &r);
+    json_t *job = rc ? NULL : json_loadb(r.body, r.len, 0, NULL);
     const char *state = api_text(job, "state");
 
-    *ended = !rc && has_ended(state);
+    *ended = has_ended(state);
     *done = !strcmp(state, "done");
-    if (*ended && print && c->json) {
-        char *dump = json_dumps(job, JSON_COMPACT);
-        puts(dump);
-        free(dump);
-    } else if (*ended && print && !c->quiet) {
+    if (*ended && print && c->json)
+        api_print_body(&r);
+    else if (*ended && print && !c->quiet)
         printf("job %" JSON_INTEGER_FORMAT ": %s\n", id, state);
-    }
     fflush(stdout);
     json_decref(job);
+    http_clear(&r);
     free(path);
     return rc;
 }
 
-// Until the job has ended; a daemon that is away for a while is waited for.
+// Until the job has ended, or the daemon is gone.
 static int wait_one(struct client *c, json_int_t id, double deadline,
                     bool *done)
 {
@@ -317,7 +318,7 @@ static int wait_one(struct client *c, json_int_t id, double deadline,
             client_say("job %" JSON_INTEGER_FORMAT " has not ended yet", id);
             return EXIT_TIMEOUT;
         }
-        nanosleep(&ASK_AGAIN, NULL);
+        nanosleep(&SOON, NULL);
         rc = look(c, id, true, &ended, done);
     }
     return rc;
@@ -392,7 +393,7 @@ int command_log(struct client *c)
         http_clear(&r);
         if (rc || !follow || ended || client_interrupted())
             break;
-        nanosleep(&ASK_AGAIN, NULL);
+        nanosleep(&LATER, NULL);
     }
     free(path);
     return rc;

@@ -88,7 +88,8 @@ static int connect_once(struct client *c, const char *path, struct stream *s,
         s->f->end(s->f->arg);
         client_say("%s", err.text);
         rc = failed == ERR_USAGE ? EXIT_USAGE : EXIT_UNREACHABLE;
-    } else if (!failed && r.status != 200 && (first || r.status < 500)) {
+    } else if (!failed && (first || r.status < 500) &&
+               (r.status != 200 || strcmp(r.type, "text/event-stream"))) {
         char *what = xasprintf("GET %s%s", c->http->base, path);
         s->f->end(s->f->arg);
         rc = api_refused(&r, what);

@@ -204,10 +204,6 @@ static int run(struct client *c, const struct command *command)
                                      : (client_say("%s", err.text), EXIT_NO);
     int rc = command->run(c);
     http_close(c->http);
-    if (fflush(stdout) || ferror(stdout)) {
-        client_say("cannot write the output: is the disk full?");
-        return rc ? rc : EXIT_NO;
-    }
     return rc;
 }
 
@@ -285,6 +281,10 @@ int main(int argc, char **argv)
     } else {
         look_around(&c);
         rc = dispatch(&c, command, help);
+    }
+    if (fflush(stdout) || ferror(stdout)) {
+        client_say("cannot write the output: is the disk full?");
+        rc = rc ? rc : EXIT_NO;
     }
     opts_free(&c.opts);
     submit_fields_free(fields, n_fields);

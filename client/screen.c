@@ -49,17 +49,19 @@ static void put_bar(FILE *out, const struct client *c, const char *left,
 {
     int columns = width - (int)strlen(left) - (int)strlen(right) - 4;
 
-    fprintf(out, "%s ", left);
-    if (columns >= 4) {
-        fputs(c->utf8 ? "\u2595" : "[", out);
-        if (c->colour)
-            fputs("\033[36m", out);
-        spark_bar(out, share, columns, c->utf8);
-        if (c->colour)
-            fputs("\033[0m", out);
-        fputs(c->utf8 ? "\u258f" : "]", out);
+    if (columns < 4) {
+        char *text = xasprintf("%s  %s", left, right);
+        char *fit = text_fit(text, width, c->utf8);
+        fprintf(out, "%s\n", fit);
+        free(fit);
+        free(text);
+        return;
     }
-    fprintf(out, " %s\n", right);
+    fprintf(out, "%s %s%s", left, c->utf8 ? "\u2595" : "[",
+            c->colour ? "\033[36m" : "");
+    spark_bar(out, share, columns, c->utf8);
+    fprintf(out, "%s%s %s\n", c->colour ? "\033[0m" : "",
+            c->utf8 ? "\u258f" : "]", right);
 }
 
 static void put_progress(FILE *out, const struct client *c,
@@ -84,26 +86,27 @@ static void put_progress(FILE *out, const struct client *c,
     }
 }
 
-static void put_numbers(FILE *out, const struct run *run)
+static void put_numbers(FILE *out, const struct client *c,
+                        const struct run *run, int width)
 {
-    if (!run->epoch) {
-        fputc('\n', out);
-        return;
-    }
     char *rate = text_number(run->images_per_second, 3);
     char *eta = text_seconds(run->eta_seconds);
     char *loss = text_number(run->loss, 4);
+    char *accuracy = isfinite(run->accuracy)
+        ? xasprintf("   accuracy %.1f %%", 100 * run->accuracy) : xstrdup("");
+    bool left = isfinite(run->eta_seconds);
+    char *text = xasprintf("%s images/s%s%s   loss %s%s", rate,
+                           left ? "   ETA " : "", left ? eta : "",
+                           isnan(run->loss) ? "not finite" : loss, accuracy);
+    char *fit = text_fit(run->epoch ? text : "", width, c->utf8);
 
-    fprintf(out, "%s images/s", rate);
-    if (isfinite(run->eta_seconds))
-        fprintf(out, "   ETA %s", eta);
-    fprintf(out, "   loss %s", isnan(run->loss) ? "not finite" : loss);
-    if (isfinite(run->accuracy))
-        fprintf(out, "   accuracy %.1f %%", 100 * run->accuracy);
-    fputc('\n', out);
+    fprintf(out, "%s\n", fit);
     free(rate);
     free(eta);
     free(loss);
+    free(accuracy);
+    free(text);
+    free(fit);
 }
 
 static void put_layer(FILE *out, const struct client *c,
@@ -163,9 +166,10 @@ static void put_layers(FILE *out, const struct client *c,
         shown = n < room ? n : room;
         int rows = room / shown < TALLEST ? room / shown : TALLEST;
         spark_widen(axis, low, high);
-        fprintf(out, "%-*s%*s\n", names + 1 + axis->columns,
-                "gradient norms in the epoch, by layer",
-                MEDIAN_COLUMNS, "median");
+        int left = names + 1 + axis->columns;
+        fprintf(out, "%-*.*s%*s\n", left, left,
+                "gradient norms in the epoch, by layer", MEDIAN_COLUMNS,
+                "median");
         for (int i = 0; i < shown; i++) {
             int at = shown > 1 ? i * (n - 1) / (shown - 1) : 0;
             put_layer(out, c, &run->layers[indices[at]], axis, names, rows);
@@ -209,7 +213,7 @@ char *screen_compose(const struct client *c, const struct run *run, bool lost,
 
     put_head(out, c, run, width);
     put_progress(out, c, run, width);
-    put_numbers(out, run);
+    put_numbers(out, c, run, width);
     put_layers(out, c, run, axis, width);
     put_foot(out, c, run, lost, width);
     fclose(out);

@@ -24,7 +24,7 @@
 #define RUN_AGAINST(r, s, ...)                                                 \
     do {                                                                       \
         canned_start(s);                                                       \
-        client_run(r, (s)->url, "", __VA_ARGS__, NULL);                               \
+        client_run(r, (s)->url, "", __VA_ARGS__, NULL);                        \
         canned_stop(s);                                                        \
     } while (0)
 
@@ -133,18 +133,19 @@ static void test_submit_reads_a_spec_under_the_options(void **state)
 
     canned_start(&s);
     client_run(&r, s.url, "{\"train\": {\"batch\": 8, \"lr\": 1}}", "submit",
-        "--spec", "-", "--lr", "2", NULL);
+               "--spec", "-", "--lr", "2", NULL);
     canned_stop(&s);
     assert_int_equal(r.status, 0);
     assert_string_equal(strstr(s.requests[0], "\r\n\r\n") + 4,
                         "{\"train\":{\"batch\":8,\"lr\":2}}");
 
-    client_run(&r, s.url, "{\"train\": {\"batch\": 8,}}", "submit", "--spec=-", NULL);
+    client_run(&r, s.url, "{\"train\": {\"batch\": 8,}}", "submit",
+               "--spec=-", NULL);
     assert_int_equal(r.status, 2);
     assert_has(r.err, "standard input: not JSON");
     assert_has(r.err, "line 1");
-    client_run(&r, s.url, "{\"name\": \"a\", \"name\": \"b\"}", "submit", "--spec=-",
-        NULL);
+    client_run(&r, s.url, "{\"name\": \"a\", \"name\": \"b\"}", "submit",
+               "--spec=-", NULL);
     assert_int_equal(r.status, 2);
     client_run(&r, s.url, "", "submit", "--spec=/no/such/file", NULL);
     assert_int_equal(r.status, 2);
@@ -323,6 +324,7 @@ static void test_watch_exits_as_the_job(void **state)
                                "\"diverged\", \"reason\": \"loss\"")), 1,
              "job 7: diverged: loss\n"},
             {PROBLEM("404", "{\"detail\": \"no job 7\"}"), 3, ""},
+            {OK("text/html", "<p>every address is a page here</p>"), 5, ""},
         };
 
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
