@@ -238,8 +238,8 @@ static void print_slope(const char *when, const json_t *slope)
         printf("%s: norms stay the same over depth\n", when);
     else
         printf("%s: norms %s %.2fx per layer towards the input "
-               "(%.2f to %.2f, r2 %.2f)\n", when,
-               factor > 1 ? "grow" : "shrink to", factor,
+               "(%.2f..%.2f, r2 %.2f)\n", when,
+               factor > 1 ? "grow" : "shrink", factor,
                api_number(slope, "low"), api_number(slope, "high"), r2);
 }
 

@@ -443,8 +443,8 @@ static void test_profile_tells_the_slope(void **state)
     RUN_AGAINST(&r, &s, "profile", "7");
     assert_int_equal(r.status, 0);
     assert_has(r.out, "epoch 1: norms grow 1.20x per layer towards the input "
-                      "(1.10 to 1.30, r2 0.90)\n");
-    assert_has(r.out, "step 0: norms shrink to 0.41x per layer");
+                      "(1.10..1.30, r2 0.90)\n");
+    assert_has(r.out, "step 0: norms shrink 0.41x per layer");
 }
 
 static void test_no_records_yet(void **state)
