@@ -1,0 +1,316 @@
+// The daemon against clients that mean it no good, or cannot do better.
+#include <poll.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <cmocka.h>
+
+#include "common/clock.h"
+#include "daemon.h"
+#include "scratch.h"
+
+#define JOBS "/api/v1/jobs"
+
+static struct daemon d;
+
+// The status of a request; PORT in it stands for the daemon's.
+static int status_with(const char *request)
+{
+    const char *port = strstr(request, "PORT");
+    char *text = port
+        ? xasprintf("%.*s%d%s", (int)(port - request), request, d.port,
+                    port + 4) : xstrdup(request);
+    int status = status_of(&d, text);
+
+    free(text);
+    return status;
+}
+
+static void only_its_own_names_are_answered(void **state)
+{
+    (void)state;
+    static const struct { const char *headers; int status; } rows[] = {
+        { "Host: localhost:PORT", 200 },
+        { "Host: LOCALHOST:PORT", 200 },
+        { "Host: 127.0.0.1:PORT", 200 },
+        { "Host: [::1]:PORT", 200 },
+        { "Host: grad.example", 200 },          // --allow-host
+        { "Host: grad.example:8443", 200 },
+        { "Host: evil.example:PORT", 421 },       // a name bound to 127.0.0.1
+        { "Host: 127.0.0.1", 421 },             // that is port 80
+        { "Host: 127.0.0.1:1", 421 },
+        { "Host: 127.0.0.1.evil.example:PORT", 421 },
+        { "Host: localhost:PORTx", 421 },
+        { "Host: ", 421 },
+        { "Host: 127.0.0.1:PORT\r\nHost: evil.example", 400 },
+        { "X-Nothing: 1", 400 },
+    };
+
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        char *request = xasprintf("GET /healthz HTTP/1.1\r\n%s\r\n\r\n",
+                                  rows[i].headers);
+        assert_int_equal(status_with(request), rows[i].status);
+        free(request);
+    }
+}
+
+static void foreign_pages_change_nothing(void **state)
+{
+    (void)state;
+    static const struct { const char *header; int status; } rows[] = {
+        { "Origin: http://evil.example", 403 },
+        { "Origin: null", 403 },
+        { "Origin: http://127.0.0.1:1", 403 },
+        { "Sec-Fetch-Site: cross-site", 403 },
+        { "Sec-Fetch-Site: same-site", 403 },
+        { "Origin: http://127.0.0.1:PORT", 404 },
+        { "Sec-Fetch-Site: same-origin", 404 },
+    };
+
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        char *request = xasprintf("POST " JOBS "/77/cancel HTTP/1.1\r\n"
+                                  "Host: 127.0.0.1:%d\r\n%s\r\n\r\n",
+                                  d.port, rows[i].header);
+        assert_int_equal(status_with(request), rows[i].status);
+        free(request);
+    }
+}
+
+static void no_spelling_leads_out_of_the_page(void **state)
+{
+    (void)state;
+    static const char *const paths[] = {
+        "/../secret", "/..%2fsecret", "/%2e%2e/secret", "/%2e%2e%2fsecret",
+        "/..%5csecret", "/..\\secret", "//secret", "/./../secret",
+        "/index.html/../../secret", "/index.html%00.js", "/%00", "/%",
+        "/%zz", "/%c0%ae%c0%ae/secret", "/..;/secret", "/secret",
+        "/etc/passwd", "//etc/passwd", "/%2fetc%2fpasswd", "/web/../secret",
+        "/index.html/", "/app.js%20", "/INDEX.HTML", "*", "secret",
+    };
+
+    for (size_t i = 0; i < sizeof paths / sizeof *paths; i++) {
+        char request[300];
+        snprintf(request, sizeof request, "GET %s HTTP/1.1\r\n"
+                 "Host: 127.0.0.1:%d\r\nConnection: close\r\n\r\n", paths[i],
+                 d.port);
+        int fd = dial(&d), status = 0;
+        size_t len;
+        send_text(fd, request);
+        char *answer = read_all(fd, &len);
+        close(fd);
+        sscanf(answer, "HTTP/1.1 %d", &status);
+        assert_null(strstr(answer, "do not tell"));
+        if (strcmp(paths[i], "/index.html/") != 0)
+            assert_in_range(status, 400, 404);
+        free(answer);
+    }
+}
+
+static void what_is_too_large_is_refused(void **state)
+{
+    (void)state;
+    char *big = xmalloc((2 << 20) + 1), *request;
+
+    memset(big, 'a', 2 << 20);
+    big[2 << 20] = '\0';
+    request = xasprintf("GET /healthz HTTP/1.1\r\nHost: 127.0.0.1:%d\r\n"
+                        "X-Long: %.20000s\r\n\r\n", d.port, big);
+    assert_int_equal(status_of(&d, request), 431);
+    free(request);
+    request = xasprintf("GET /%.9000s HTTP/1.1\r\nHost: 127.0.0.1:%d\r\n\r\n",
+                        big, d.port);
+    assert_int_equal(status_of(&d, request), 414);
+    free(request);
+    // Refused for what it announces, before it comes.
+    request = xasprintf("POST " JOBS " HTTP/1.1\r\nHost: 127.0.0.1:%d\r\n"
+                        "Content-Type: application/json\r\n"
+                        "Content-Length: 1048577\r\n\r\n", d.port);
+    assert_int_equal(status_of(&d, request), 413);
+    free(request);
+    // One that does not say how long it is.
+    request = xasprintf("POST " JOBS " HTTP/1.1\r\nHost: 127.0.0.1:%d\r\n"
+                        "Content-Type: application/json\r\n"
+                        "Transfer-Encoding: chunked\r\n\r\n"
+                        "200000\r\n%s\r\n0\r\n\r\n", d.port, big);
+    assert_int_equal(status_of(&d, request), 413);
+    free(request);
+    free(big);
+}
+
+// Two readers of such a request could take it for two different ones.
+static void ambiguous_lengths_are_refused(void **state)
+{
+    (void)state;
+    static const char *const headers[] = {
+        "Content-Length: 2\r\nContent-Length: 3",
+        "Content-Length: 2\r\nTransfer-Encoding: chunked",
+        "Transfer-Encoding: chunked\r\nTransfer-Encoding: chunked",
+        "Content-Length: -2", "Content-Length: 0x2", "Content-Length: 2, 2",
+    };
+
+    for (size_t i = 0; i < sizeof headers / sizeof *headers; i++) {
+        char *request = xasprintf("POST " JOBS " HTTP/1.1\r\n"
+            "Host: 127.0.0.1:%d\r\nContent-Type: application/json\r\n"
+            "%s\r\n\r\n{}", d.port, headers[i]);
+        assert_int_equal(status_of(&d, request), 400);
+        free(request);
+    }
+}
+
+static void nonsense_is_survived(void **state)
+{
+    (void)state;
+    static const char *const texts[] = {
+        "\r\n\r\n", "GET\r\n\r\n", "\x16\x03\x01\x02", "GET / HTTP/9.9\r\n\r\n",
+        "GET / HTTP/1.1\r\n: x\r\n\r\n", "GET  /  HTTP/1.1\r\n\r\n",
+        "POST " JOBS " HTTP/1.1\r\nContent-Length: 99999999999999999999\r\n"
+        "\r\n", "GET " JOBS "/99999999999999999999 HTTP/1.0\r\n\r\n",
+    };
+
+    for (size_t i = 0; i < sizeof texts / sizeof *texts; i++) {
+        int fd = dial(&d);
+        send_text(fd, texts[i]);
+        close(fd);
+    }
+    json_decref(get(&d, JOBS));
+}
+
+static void half_requests_hold_up_nobody(void **state)
+{
+    (void)state;
+    enum { MANY = 200 };
+    int fd[MANY];
+    char request[200];
+
+    // Some say nothing, some stop in a line, some after a few headers, some
+    // in the body they announced.
+    static const char *const halves[] = { "", "GET /api/v1/jo",
+        "GET /healthz HTTP/1.1\r\nHost: localhost\r\nX-A: b\r\n",
+        "POST /api/v1/jobs HTTP/1.1\r\nHost: 127.0.0.1:%d\r\nContent-Type: "
+        "application/json\r\nContent-Length: 100\r\n\r\n{\"na" };
+    for (int i = 0; i < MANY; i++) {
+        fd[i] = dial(&d);
+        snprintf(request, sizeof request, halves[i % 4], d.port);
+        send_text(fd[i], request);
+    }
+    double before = clock_seconds();
+    for (int i = 0; i < 50; i++)
+        json_decref(get(&d, JOBS));
+    // They take milliseconds; whoever waits for a slow client waits for ever.
+    assert_true(clock_seconds() - before < 5);
+    for (int i = 0; i < MANY; i++)
+        close(fd[i]);
+}
+
+static long resident_kib(pid_t pid)
+{
+    char path[60], line[200];
+    long kib = 0;
+
+    snprintf(path, sizeof path, "/proc/%d/status", (int)pid);
+    FILE *f = fopen(path, "r");
+    while (f && fgets(line, sizeof line, f))
+        sscanf(line, "VmRSS: %ld", &kib);
+    fclose(f);
+    return kib;
+}
+
+static void a_watcher_that_never_reads_costs_nobody_anything(void **state)
+{
+    (void)state;
+    enum { EVENTS = 12000 };    // about three times the ring
+    char request[200], path[60];
+    int64_t job = submit(&d, "flood", 1, ""), id;
+    int fd = dial(&d), small = 4096;
+
+    setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &small, sizeof small);
+    snprintf(request, sizeof request, "GET /api/v1/events HTTP/1.1\r\n"
+             "Host: 127.0.0.1:%d\r\n\r\n", d.port);
+    send_text(fd, request);
+    snprintf(path, sizeof path, JOBS "/%d/events", (int)job);
+    struct stream s = stream_open(&d, path, -1);
+    int n = 0;
+    for (json_t *e; n < EVENTS && (e = stream_next(&s, &id)); n++)
+        json_decref(e);
+    stream_close(&s);
+    // One that reads gets on (or is told to come back when the machine is so
+    // busy that it fell behind as well).
+    assert_true(n > 0);
+    // The ring holds 4096 events of some 3 kB and at most 32 MiB.
+    assert_true(resident_kib(d.pid) < 200 * 1024);
+    snprintf(path, sizeof path, JOBS "/%d/cancel", (int)job);
+    struct answer a = ask(&d, "POST", path, NULL, NULL);
+    assert_int_equal(a.status, 202);
+    answer_clear(&a);
+    run_to_end(&d, job, NULL);
+    // What was on its way, then the end: it lost its place in the ring.
+    size_t len;
+    free(read_all(fd, &len));
+    close(fd);
+}
+
+static void readers_that_leave_are_noticed(void **state)
+{
+    (void)state;
+    int64_t job = submit(&d, "hang", 1, ""), id;
+    char path[60];
+
+    snprintf(path, sizeof path, JOBS "/%d/events", (int)job);
+    for (int i = 0; i < 50; i++) {
+        struct stream s = stream_open(&d, path, -1);
+        json_decref(stream_next(&s, &id));
+        stream_close(&s);       // leaves in the middle of a stream
+    }
+    struct stream s = stream_open(&d, path, -1);
+    json_decref(stream_find(&s, "started", &id));
+    snprintf(path, sizeof path, JOBS "/%d/cancel", (int)job);
+    struct answer a = ask(&d, "POST", path, NULL, NULL);
+    answer_clear(&a);
+    json_decref(stream_find(&s, "cancelled", &id));
+    stream_close(&s);
+}
+
+static int setup(void **state)
+{
+    static const char *const names[] = { "index.html", "app.js" };
+    char *dir = scratch_new(), *web = scratch_path(dir, "web");
+    char *own = scratch_path(dir, "state");
+
+    *state = dir;
+    scratch_write(dir, "secret", "do not tell", 11);
+    for (int i = 0; i < 2; i++)
+        scratch_write(web, names[i], "x", 1);
+    const char *args[] = { "--web", web, "--allow-host", "grad.example", NULL };
+    d = daemon_start(own, args);
+    free(web);
+    free(own);
+    return 0;
+}
+
+static int teardown(void **state)
+{
+    int rc = daemon_stop(&d);
+
+    scratch_remove(*state);
+    return rc;
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(only_its_own_names_are_answered),
+        cmocka_unit_test(foreign_pages_change_nothing),
+        cmocka_unit_test(no_spelling_leads_out_of_the_page),
+        cmocka_unit_test(what_is_too_large_is_refused),
+        cmocka_unit_test(ambiguous_lengths_are_refused),
+        cmocka_unit_test(nonsense_is_survived),
+        cmocka_unit_test(half_requests_hold_up_nobody),
+        cmocka_unit_test(a_watcher_that_never_reads_costs_nobody_anything),
+        cmocka_unit_test(readers_that_leave_are_noticed),
+    };
+    return cmocka_run_group_tests(tests, setup, teardown);
+}
