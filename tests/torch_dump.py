@@ -200,6 +200,10 @@ def train(case):
         steps.append(step)
         optimizer.step()
 
+    if "only" in case:
+        return {"case": case, "torch": torch.__version__,
+                "layers": [n for n, _ in layers],
+                "steps": [{k: s[k] for k in case["only"]} for s in steps]}
     states = [(n, b) for n, b in net.named_buffers()
               if not n.endswith("num_batches_tracked")]
     result = {"case": case, "torch": torch.__version__,
@@ -234,6 +238,11 @@ def case(arch, skip, **other):
             "seed": 0, **other}
 
 
+def physics(skip, norm):
+    return case("resnet50", skip, norm=norm, classes=200, batches=[16],
+                only=["loss", "grad_out"])
+
+
 CASES = {
     "resnet50_skip": case("resnet50", True),
     "resnet50_plain": case("resnet50", False),
@@ -254,6 +263,10 @@ CASES = {
     "first_skip": case("resnet50", True, batches=[4]),
     "first_plain": case("resnet50", False, batches=[4]),
     "slow_skip": case("resnet50", True, batches=[4, 4, 4], lr=1e-6),
+    # For tests/test_physics.c: gradient norms of one larger step.
+    "physics_plain": physics(False, "batch"),
+    "physics_skip": physics(True, "batch"),
+    "physics_plain_none": physics(False, "none"),
 }
 
 
