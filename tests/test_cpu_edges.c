@@ -184,6 +184,26 @@ static void test_share_wants_the_same_network(void **state)
     graph_free(other);
 }
 
+// Weights that diverged must show in the loss: relu and norm let them through.
+static void test_nan_stays(void **state)
+{
+    (void)state;
+    for (int norm = 0; norm < 2; norm++) {
+        struct graph *g = small(2, 4, norm);
+        struct plan *p = lean(g, 1);
+        float w[16 * 3];
+
+        start(p, 1);
+        for (int i = 0; i < 16 * 3; i++)
+            w[i] = NAN;
+        put(p, "conv.weight", SIDE_VALUE, w);
+        assert_true(isnan(step(p, MODE_GRAD, 0, NULL, (int32_t[]){ 1, 2 },
+                               NULL).loss));
+        backend_cpu.destroy(p);
+        graph_free(g);
+    }
+}
+
 // The unbiased variance of one number is none; evaluation has no need of it.
 static void test_norm_of_one_value(void **state)
 {
@@ -246,6 +266,7 @@ int main(void)
         cmocka_unit_test(test_bad_options),
         cmocka_unit_test(test_no_room),
         cmocka_unit_test(test_share_wants_the_same_network),
+        cmocka_unit_test(test_nan_stays),
         cmocka_unit_test(test_norm_of_one_value),
         cmocka_unit_test(test_what_can_be_read),
         cmocka_unit_test(test_probe),
