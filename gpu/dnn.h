@@ -1,0 +1,39 @@
+/* gpu/dnn.h: convolutions, and nothing else of cuDNN, which only dnn.c,
+ * dnn_graph.c and dnn_cache.c know.
+ *
+ * A plan is how one pass of one shape is computed. It is chosen once: out of
+ * the cache on disk, or by trying on the device what cuDNN proposes; what does
+ * not repeat bit for bit is not tried. Equal shapes share a plan.
+ */
+#pragma once
+#include "common/error.h"
+#include "gpu/kernels.h"
+
+enum dnn_pass { DNN_FORWARD, DNN_DX, DNN_DW, DNN_PASSES };
+
+// x (n, h, w, c), w (out, k, k, c), y (n, rows, cols, out), all of one type.
+struct dnn_conv {
+    enum dnn_pass pass;
+    enum elem     elem;
+    bool          tf32;         // f32 may be rounded to tf32 in products
+    int           n, c, h, w, out, rows, cols, k, stride, pad;
+};
+
+struct dnn_plan;                        // owned by struct dnn
+struct dnn;
+
+// For the current device. ERR_DEVICE when cuDNN is too old or fails.
+int  dnn_open(struct dnn **out, struct error *err);
+void dnn_close(struct dnn *d);          // NULL is fine
+
+// The plan for this pass. May take seconds on the first run of a program with
+// a new shape, milliseconds after.
+int    dnn_choose(struct dnn *d, const struct dnn_conv *at,
+                  const struct dnn_plan **out, struct error *err);
+size_t dnn_workspace(const struct dnn_plan *p);         // bytes
+
+// Reads two of x, w, y and overwrites the third (y, x, w by pass). Can be
+// captured.
+int    dnn_run(struct dnn *d, const struct dnn_plan *p, void *x, void *w,
+               void *y, void *workspace, cudaStream_t stream,
+               struct error *err);

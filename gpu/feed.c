@@ -1,0 +1,227 @@
+/* gpu/feed.c: a slot is one block of pinned memory and one like it on the
+ * device: what the optimizer needs of a step, labels, index, then pixels. */
+#include "gpu/feed.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include "common/mem.h"
+#include "gpu/check.h"
+
+enum { ALIGN = 256 };
+
+struct place {                          // one slot
+    struct slot   seam;                 // points into pinned
+    char         *pinned, *device;
+    cudaEvent_t   sent;
+    struct score *score;                // pinned, and the norms behind it
+};
+
+struct feed {
+    struct place *places;               // by slot
+    size_t        labels, index, pixels, bytes;     // offsets in a block; end
+    float        *values;               // (n, c, h, w) on the device, when
+                                        // a slot came with values once
+};
+
+static size_t rounded(size_t bytes)
+{
+    return (bytes + ALIGN - 1) / ALIGN * ALIGN;
+}
+
+// Offsets in a block.
+static struct feed shape_of(const struct gpu_plan *p)
+{
+    const struct graph *g = p->base.graph;
+    size_t n = (size_t)graph_shape(g, g->input).n;
+    struct feed f = { .labels = rounded(sizeof(struct optim_step)) };
+
+    f.index = f.labels + rounded(n * sizeof(int32_t));
+    f.pixels = f.index + rounded(n * sizeof(int32_t));
+    f.bytes = f.pixels + rounded((size_t)graph_elements(g, g->input));
+    return f;
+}
+
+size_t feed_bytes(const struct gpu_plan *p)
+{
+    return shape_of(p).bytes * (size_t)p->base.opts.slots;
+}
+
+// ---- open, close ------------------------------------------------------------
+
+static int place_open(struct gpu_plan *p, struct place *at, struct error *err)
+{
+    const struct feed *f = p->feed;
+    size_t norms = (size_t)p->base.graph->n_taps * sizeof(double);
+    int rc = 0;
+
+    CUDA_TRY(cudaHostAlloc((void **)&at->pinned, f->bytes,
+                           cudaHostAllocDefault));
+    CUDA_TRY(cudaHostAlloc((void **)&at->score, sizeof *at->score + norms,
+                           cudaHostAllocDefault));
+    CUDA_TRY(cudaMalloc((void **)&at->device, f->bytes));
+    CUDA_TRY(cudaEventCreateWithFlags(&at->sent, cudaEventDisableTiming));
+    memset(at->pinned, 0, f->bytes);
+    at->seam = (struct slot){
+        .labels = (int32_t *)(at->pinned + f->labels),
+        .index = (int32_t *)(at->pinned + f->index),
+        .pixels = (uint8_t *)(at->pinned + f->pixels) };
+out:
+    return rc;
+}
+
+int feed_open(struct gpu_plan *p, struct error *err)
+{
+    int rc = 0, slots = p->base.opts.slots;
+
+    p->feed = xcalloc(1, sizeof *p->feed);
+    *p->feed = shape_of(p);
+    p->feed->places = xcalloc((size_t)slots, sizeof *p->feed->places);
+    for (int i = 0; i < slots && !rc; i++)
+        rc = place_open(p, &p->feed->places[i], err);
+    return rc;
+}
+
+void feed_close(struct gpu_plan *p)
+{
+    struct feed *f = p->feed;
+
+    if (!f)
+        return;
+    for (int i = 0; i < p->base.opts.slots; i++) {
+        struct place *at = &f->places[i];
+
+        cudaFreeHost(at->pinned);
+        cudaFreeHost(at->score);
+        cudaFree(at->device);
+        if (at->sent)
+            cudaEventDestroy(at->sent);
+    }
+    cudaFree(f->values);
+    free(f->places);
+    free(f);
+    p->feed = NULL;
+}
+
+struct slot *feed_slot(const struct gpu_plan *p, int slot)
+{
+    return &p->feed->places[slot].seam;
+}
+
+struct score *feed_score(const struct gpu_plan *p, int slot)
+{
+    return p->feed->places[slot].score;
+}
+
+double *feed_norms(const struct gpu_plan *p, int slot)
+{
+    return (double *)(feed_score(p, slot) + 1);
+}
+
+// ---- images -----------------------------------------------------------------
+
+int feed_reside(struct gpu_plan *p, const struct images *im, struct error *err)
+{
+    struct shape s = graph_shape(p->base.graph, p->base.graph->input);
+
+    if (s.c != 3)
+        return 0;
+    return resident_take(&p->store->resident, im, s.h, s.w, plan_stream(p),
+                         err);
+}
+
+enum source feed_source(const struct gpu_plan *p, int slot)
+{
+    if (p->feed->places[slot].seam.values)
+        return SOURCE_VALUES;
+    return p->store->resident.host ? SOURCE_RESIDENT : SOURCE_PIXELS;
+}
+
+static char *device_of(const struct gpu_plan *p)
+{
+    return p->feed->places[p->slot].device;
+}
+
+const int32_t *feed_labels(const struct gpu_plan *p)
+{
+    return (const int32_t *)(device_of(p) + p->feed->labels);
+}
+
+const struct optim_step *feed_step(const struct gpu_plan *p)
+{
+    return (const struct optim_step *)device_of(p);
+}
+
+static void input_from_pixels(struct gpu_plan *p, const struct buffer *y,
+                              struct input at)
+{
+    const struct resident *r = &p->store->resident;
+    struct input_args a = { .y = y->data, .elem = y->elem, .n = y->shape.n,
+        .h = y->shape.h, .w = y->shape.w, .c = y->c };
+
+    if (p->source == SOURCE_RESIDENT) {
+        a.pixels = r->pixels;
+        a.from_h = r->h;
+        a.from_w = r->w;
+        a.down = r->down;
+        a.across = r->across;
+        a.index = (const int32_t *)(device_of(p) + p->feed->index);
+    } else {
+        a.pixels = (const uint8_t *)(device_of(p) + p->feed->pixels);
+        a.from_h = a.h;
+        a.from_w = a.w;
+    }
+    for (int c = 0; c < 3; c++) {
+        a.mean[c] = at.mean[c];
+        a.std[c] = at.std[c];
+    }
+    launch_input(&a, plan_stream(p));
+}
+
+void feed_input(struct gpu_plan *p, const struct buffer *y, struct input at)
+{
+    struct shape s = y->shape;
+    struct layout l = { y->elem, s.n, s.c, y->c, (size_t)s.h * (size_t)s.w };
+
+    if (p->source == SOURCE_VALUES)
+        launch_to_inside(y->data, p->feed->values, l, plan_stream(p));
+    else
+        input_from_pixels(p, y, at);
+}
+
+// ---- a step -----------------------------------------------------------------
+
+// Parity checks only: memory for them is taken when the first one comes.
+static int send_values(struct gpu_plan *p, const float *values,
+                       struct error *err)
+{
+    const struct graph *g = p->base.graph;
+    size_t bytes = (size_t)graph_elements(g, g->input) * sizeof(float);
+    int rc = 0;
+
+    if (!p->feed->values)
+        CUDA_TRY(cudaMalloc((void **)&p->feed->values, bytes));
+    CUDA_TRY(cudaMemcpyAsync(p->feed->values, values, bytes,
+                             cudaMemcpyHostToDevice, plan_stream(p)));
+out:
+    return rc;
+}
+
+int feed_send(struct gpu_plan *p, int slot, enum source source,
+              struct optim_step step, struct error *err)
+{
+    struct feed *f = p->feed;
+    struct place *at = &f->places[slot];
+    size_t bytes = source == SOURCE_PIXELS ? f->bytes : f->pixels;
+    int rc = 0;
+
+    if (source == SOURCE_VALUES &&
+        (rc = send_values(p, at->seam.values, err)) != 0)
+        return rc;
+    memcpy(at->pinned, &step, sizeof step);
+    CUDA_TRY(cudaMemcpyAsync(at->device, at->pinned, bytes,
+                             cudaMemcpyHostToDevice, p->store->copying));
+    CUDA_TRY(cudaEventRecord(at->sent, p->store->copying));
+    CUDA_TRY(cudaStreamWaitEvent(plan_stream(p), at->sent, 0));
+out:
+    return rc;
+}

@@ -1,0 +1,113 @@
+/* gpu/op.h: what an operation is to this backend, and what it may ask of the
+ * plan it belongs to. Mirrors cpu/op.h.
+ *
+ * A group is one or more nodes that run as one (fuse.c decides); it runs under
+ * the table of its first node's operation. setup() chooses how, and declares
+ * buffers; memory is given out when all setups are done. forward and backward
+ * only enqueue on the plan's streams: they are called while a step is captured
+ * and never again, so all that they pass by value is the same at every step.
+ * Mistakes are sticky in plan->err; who calls the ops looks at it.
+ */
+#pragma once
+#include "gpu/kernels.h"
+#include "gpu/store.h"
+#include "model/backend.h"
+#include "model/schedule.h"
+
+struct gpu_plan;
+
+struct group {
+    const struct gpu_op *op;
+    int   first, last;                  // nodes; the same when it is one
+    int   add, shortcut;                // add: a fused add's node, or -1;
+                                        // shortcut: which of its inputs is
+                                        // the group's in[1]
+    bool  relu;                         // last is a fused relu
+    val   in[MAX_IN], out;
+    void *state;                        // the op's own; freed by the plan
+};
+
+struct gpu_op {
+    bool reads_in, reads_out;           // values that backward reads again
+    void (*setup)   (struct gpu_plan *p, struct group *g);
+    void (*forward) (struct gpu_plan *p, struct group *g);
+    void (*backward)(struct gpu_plan *p, struct group *g);
+};
+#define X(tag, stem) extern const struct gpu_op gpu_op_##stem;
+GRAPH_OPS(X)
+#undef X
+
+// Where a buffer's memory comes from, and so how long its numbers last.
+enum room {
+    ROOM_ARENA,                         // a life span: values and gradients
+    ROOM_STAGE,                         // one stage of one group
+    ROOM_KEEP,                          // from a group's forward to backward
+    ROOMS
+};
+
+struct buffer {
+    enum elem      elem;
+    struct shape   shape;               // (n, h, w, c) inside
+    int            c;                   // with padding: the stride of a pixel
+    size_t         n, bytes;            // numbers, padding included
+    enum room      room;
+    size_t         offset;              // in the room
+    void          *data;
+    struct buffer *next;
+};
+
+// What a step takes its images from.
+enum source { SOURCE_PIXELS, SOURCE_RESIDENT, SOURCE_VALUES, SOURCES };
+enum { MODES = MODE_EVAL + 1 };
+
+struct gpu_plan {
+    struct plan      base;              // first: the seam hands out this
+    struct store    *store;             // borrowed when shares
+    bool             shares;
+    struct schedule  schedule;
+    struct group    *groups;            // by leader node; op NULL elsewhere
+    struct buffer  **value, **grad;     // by val; NULL = is not there
+    struct buffer   *buffers;
+    size_t           room_bytes[ROOMS], stage_bytes;
+    void            *block[ROOMS];
+    int              n_counters;
+    unsigned        *counters;          // see kernels.h
+    const struct score *score;          // the loss node's
+    struct tap_plan *taps;
+    struct feed     *feed;              // slots, images, results
+    struct steps    *steps;             // what is on its way
+    const char      *too_small;         // norm that sees one value a channel
+                                        // and cannot train; or NULL
+    struct error     err;               // first mistake; code 0 = none
+
+    // Of the step that is being captured.
+    enum mode        mode;
+    enum source      source;
+    int              slot;
+};
+
+static inline cudaStream_t plan_stream(const struct gpu_plan *p)
+{
+    return p->store->main;
+}
+
+// ---- for setup --------------------------------------------------------------
+
+struct buffer *plan_bytes(struct gpu_plan *p, size_t bytes, enum room room);
+// The group's output, and the gradient that belongs to it.
+struct buffer *plan_output(struct gpu_plan *p, struct group *g);
+// A buffer of v's kind and size, for one stage.
+struct buffer *plan_like(struct gpu_plan *p, val v);
+void plan_counters(struct gpu_plan *p, int n);          // at least as many
+
+// ---- for all ----------------------------------------------------------------
+
+const struct node *plan_node(const struct gpu_plan *p, const struct group *g);
+bool plan_adds(const struct gpu_plan *p, const struct group *g, int k);
+// The one node that reads v, or -1 when there are more.
+int  plan_only_reader(const struct graph *g, val v);
+struct grid plan_grid(const struct buffer *b);
+static inline void *data_of(const struct buffer *b)
+{
+    return b ? b->data : NULL;
+}

@@ -1,0 +1,346 @@
+/* gpu/plan.c: the backend's table; from a graph to a plan, and back.
+ *
+ * compile: fuse nodes to groups, put stages in order, let each group's op
+ * choose plans and declare buffers, pack the buffers by life span, see whether
+ * the device has room, take it. Steps are captured when they are first run.
+ */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include "common/mem.h"
+#include "gpu/check.h"
+#include "gpu/feed.h"
+#include "gpu/fuse.h"
+#include "gpu/step.h"
+#include "gpu/tap.h"
+#include "model/arena.h"
+
+enum { ALIGN = 256, MAX_SLOTS = 1024 };
+
+// The module's one name; all others stay inside.
+extern const struct backend backend_cuda;
+
+static struct gpu_plan *of(struct plan *p)
+{
+    return (struct gpu_plan *)p;
+}
+
+// Without a driver or a device: 0.
+static int gpu_probe(struct device_info *out, int max)
+{
+    int n = 0;
+
+    if (cudaGetDeviceCount(&n) != cudaSuccess)
+        return 0;
+    for (int i = 0; i < n && i < max; i++) {
+        struct cudaDeviceProp device;
+
+        memset(&out[i], 0, sizeof out[i]);
+        if (cudaGetDeviceProperties(&device, i) != cudaSuccess ||
+            cudaSetDevice(i) != cudaSuccess ||
+            cudaMemGetInfo(&out[i].bytes_free, &out[i].bytes_total) !=
+            cudaSuccess)
+            return i;
+        snprintf(out[i].name, sizeof out[i].name, "%.63s", device.name);
+    }
+    return n;
+}
+
+// ---- memory -----------------------------------------------------------------
+
+// Packs the values and gradients; other rooms have their offsets.
+static void pack(struct gpu_plan *p)
+{
+    size_t values = (size_t)p->base.graph->n_values;
+    struct span *spans = xcalloc(2 * values, sizeof *spans);
+    size_t *bytes = xcalloc(2 * values, sizeof *bytes);
+    size_t *offsets = xcalloc(2 * values, sizeof *offsets);
+
+    for (size_t v = 0; v < values; v++) {
+        spans[v] = p->schedule.value[v];
+        spans[values + v] = p->schedule.grad[v];
+        bytes[v] = p->value[v] ? p->value[v]->bytes : 0;
+        bytes[values + v] = p->grad[v] ? p->grad[v]->bytes : 0;
+    }
+    p->room_bytes[ROOM_ARENA] = arena_plan(spans, bytes, (int)(2 * values),
+                                           ALIGN, offsets);
+    for (size_t v = 0; v < values; v++) {
+        if (p->value[v])
+            p->value[v]->offset = offsets[v];
+        if (p->grad[v])
+            p->grad[v]->offset = offsets[values + v];
+    }
+    free(spans);
+    free(bytes);
+    free(offsets);
+}
+
+static size_t counter_bytes(const struct gpu_plan *p)
+{
+    return ((size_t)p->n_counters * sizeof(unsigned) + ALIGN) / ALIGN * ALIGN;
+}
+
+// What the plan will hold, against what the device has.
+static int check_room(struct gpu_plan *p, struct error *err)
+{
+    const struct graph *g = p->base.graph;
+    size_t left, total;
+    int rc = 0;
+
+    p->base.bytes = feed_bytes(p) + tap_bytes(p) + counter_bytes(p);
+    for (int room = 0; room < ROOMS; room++)
+        p->base.bytes += p->room_bytes[room];
+    if (!p->shares)
+        p->base.bytes += p->store->bytes;
+    CUDA_TRY(cudaMemGetInfo(&left, &total));
+    if (p->base.bytes > left)
+        rc = fail(err, ERR_MEMORY, "this network at batch %d wants %zu MiB of "
+                  "the device's memory, %zu MiB of %zu are free",
+                  graph_shape(g, g->input).n, p->base.bytes >> 20, left >> 20,
+                  total >> 20);
+out:
+    return rc;
+}
+
+static int alloc_memory(struct gpu_plan *p, struct error *err)
+{
+    size_t extra = counter_bytes(p);
+    char *memory;
+    int rc = 0;
+
+    for (int room = 0; room < ROOMS; room++) {
+        size_t bytes = p->room_bytes[room];
+
+        if (room == ROOM_KEEP)          // counters and taps behind it
+            bytes += extra + tap_bytes(p) + ALIGN;
+        if (bytes)
+            CUDA_TRY(cudaMalloc(&p->block[room], bytes));
+    }
+    memory = (char *)p->block[ROOM_KEEP] +
+             (p->room_bytes[ROOM_KEEP] + ALIGN - 1) / ALIGN * ALIGN;
+    p->counters = (unsigned *)memory;
+    CUDA_TRY(cudaMemsetAsync(memory, 0, extra, plan_stream(p)));
+    for (struct buffer *b = p->buffers; b; b = b->next)
+        b->data = (char *)p->block[b->room] + b->offset;
+    if (!p->shares)
+        rc = store_alloc(p->store, err);
+    if (!rc)
+        rc = tap_place(p, memory + extra, err);
+    if (!rc)
+        rc = feed_open(p, err);
+out:
+    return rc;
+}
+
+// ---- compile, destroy -------------------------------------------------------
+
+static void gpu_destroy(struct plan *plan)
+{
+    struct gpu_plan *p = of(plan);
+
+    if (!p)
+        return;
+    if (p->store && p->store->main)
+        cudaStreamSynchronize(p->store->main);
+    step_close(p);
+    feed_close(p);
+    tap_free(p->taps);
+    for (int room = 0; room < ROOMS; room++)
+        cudaFree(p->block[room]);
+    while (p->buffers) {
+        struct buffer *b = p->buffers;
+
+        p->buffers = b->next;
+        free(b);
+    }
+    for (int i = 0; p->groups && i < p->base.graph->n_nodes; i++)
+        free(p->groups[i].state);
+    free(p->groups);
+    free(p->value);
+    free(p->grad);
+    schedule_clear(&p->schedule);
+    if (!p->shares)
+        store_free(p->store);
+    free(p);
+}
+
+static int check_opts(const struct plan_opts *o, struct plan *share,
+                      struct error *err)
+{
+    if (o->slots < 1 || o->slots > MAX_SLOTS)
+        return fail(err, ERR_USAGE, "slots is %d, must be 1 to %d", o->slots,
+                    MAX_SLOTS);
+    if (share && share->backend != &backend_cuda)
+        return fail(err, ERR_USAGE, "cannot share the parameters of a plan "
+                    "for %s", share->backend->name);
+    if (share && (share->opts.device != o->device ||
+                  share->opts.precision != o->precision))
+        return fail(err, ERR_USAGE, "cannot share the parameters of a plan on "
+                    "another device or in another precision");
+    return 0;
+}
+
+// Groups, stages, cuDNN's plans, buffers.
+static void set_up(struct gpu_plan *p)
+{
+    const struct graph *g = p->base.graph;
+    struct lowering *lo = fuse_groups(p);
+
+    p->value = xcalloc((size_t)g->n_values, sizeof(struct buffer *));
+    p->grad = xcalloc((size_t)g->n_values, sizeof(struct buffer *));
+    schedule_build(g, lo, p->base.opts.keep_all, &p->schedule);
+    free(lo);
+    tap_open(p);
+    for (int i = 0; i < g->n_nodes && !p->err.code; i++) {
+        struct group *group = &p->groups[i];
+
+        p->stage_bytes = 0;
+        if (!group->op)
+            continue;
+        group->op->setup(p, group);
+        if (p->err.code) {
+            struct error first = p->err;
+
+            fail(&p->err, first.code, "%s: %s",
+                 g->values[group->out].name, first.text);
+        }
+    }
+}
+
+static int make(struct gpu_plan *p, struct plan *share, struct error *err)
+{
+    const struct plan_opts *o = &p->base.opts;
+    int rc = 0;
+
+    CUDA_TRY(cudaSetDevice(o->device));
+    p->shares = share;
+    if (share)
+        p->store = of(share)->store;
+    else
+        rc = store_new(p->base.graph, o, &p->store, err);
+    if (rc)
+        return rc;
+    p->base.opts.optim = p->store->optim;
+    set_up(p);
+    if (p->err.code)
+        return fail(err, p->err.code, "%s", p->err.text);
+    pack(p);
+    if ((rc = check_room(p, err)) == 0 && (rc = alloc_memory(p, err)) == 0)
+        step_open(p);
+out:
+    return rc;
+}
+
+static int gpu_compile(const struct graph *g, const struct plan_opts *o,
+                       struct plan *share, struct plan **out,
+                       struct error *err)
+{
+    int rc = check_opts(o, share, err);
+
+    *out = NULL;
+    if (!rc && share)
+        rc = store_fits(g, share->graph, err);
+    if (rc)
+        return rc;
+    struct gpu_plan *p = xcalloc(1, sizeof *p);
+    p->base = (struct plan){ &backend_cuda, g, *o, 0 };
+    rc = make(p, share, err);
+    if (rc)
+        gpu_destroy(&p->base);
+    else
+        *out = &p->base;
+    return rc;
+}
+
+// ---- values across the seam -------------------------------------------------
+
+static int check_value(const struct plan *p, val v, struct error *err)
+{
+    if (v < 0 || v >= p->graph->n_values)
+        return fail(err, ERR_USAGE, "value %d of a network with %d", v,
+                    p->graph->n_values);
+    return 0;
+}
+
+static int gpu_write(struct plan *plan, val v, enum side side,
+                     const float *src, struct error *err)
+{
+    int rc = check_value(plan, v, err);
+
+    if (rc)
+        return rc;
+    if (plan->graph->values[v].role == ROLE_ACT || side == SIDE_GRAD)
+        return fail(err, ERR_USAGE, "%s is computed, not written",
+                    plan->graph->values[v].name);
+    return store_write(of(plan)->store, plan->graph, v, side, src, err);
+}
+
+static int read_act(struct gpu_plan *p, val v, enum side side, float *dst,
+                    struct error *err)
+{
+    const struct graph *g = p->base.graph;
+    bool logits = v == g->logits && side == SIDE_VALUE;
+    const struct buffer *b = side == SIDE_VALUE ? p->value[v] : p->grad[v];
+
+    if (!p->base.opts.keep_all && !logits)
+        return fail(err, ERR_STATE, "%s: only the logits can be read without "
+                    "keep_all", g->values[v].name);
+    if (side <= SIDE_GRAD && v == g->loss) {
+        *dst = side == SIDE_GRAD ? 1 : (float)step_loss(p);
+        return 0;
+    }
+    if (side > SIDE_GRAD || !b)
+        return fail(err, ERR_USAGE, "%s has no %s", g->values[v].name,
+                    side > SIDE_GRAD ? "optimizer state" : "gradient");
+    return store_fetch(p->store, b->data, (struct layout){ b->elem, b->shape.n,
+        b->shape.c, b->c, (size_t)b->shape.h * (size_t)b->shape.w }, dst, err);
+}
+
+static int gpu_read(struct plan *plan, val v, enum side side, float *dst,
+                    struct error *err)
+{
+    int rc = check_value(plan, v, err);
+
+    if (rc)
+        return rc;
+    if (plan->graph->values[v].role == ROLE_ACT)
+        return read_act(of(plan), v, side, dst, err);
+    return store_read(of(plan)->store, plan->graph, v, side, dst, err);
+}
+
+static int gpu_reside(struct plan *plan, const struct images *im,
+                      struct error *err)
+{
+    return feed_reside(of(plan), im, err);
+}
+
+static struct slot *gpu_slot(struct plan *plan, int i)
+{
+    return feed_slot(of(plan), i);
+}
+
+static int64_t gpu_steps(const struct plan *plan)
+{
+    return ((const struct gpu_plan *)plan)->store->steps;
+}
+
+static void gpu_set_steps(struct plan *plan, int64_t n)
+{
+    of(plan)->store->steps = n;
+}
+
+__attribute__((visibility("default")))
+const struct backend backend_cuda = {
+    .name = "cuda",
+    .probe = gpu_probe,
+    .compile = gpu_compile,
+    .destroy = gpu_destroy,
+    .reside = gpu_reside,
+    .slot = gpu_slot,
+    .submit = step_submit,
+    .collect = step_collect,
+    .write = gpu_write,
+    .read = gpu_read,
+    .steps = gpu_steps,
+    .set_steps = gpu_set_steps,
+};

@@ -1,0 +1,150 @@
+/* gpu/step.c: steps on their way to the device and back. Nothing here waits
+ * but collect. */
+#include "gpu/step.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include "common/mem.h"
+#include "gpu/capture.h"
+#include "gpu/feed.h"
+#include "gpu/optim.h"
+#include "gpu/tap.h"
+
+struct waiting { int slot; enum mode mode; };
+
+struct steps {
+    struct captures *captures;
+    struct waiting  *ring;              // of opts.slots
+    int              oldest, n;
+    double           loss;
+};
+
+void step_open(struct gpu_plan *p)
+{
+    struct steps *s = p->steps = xcalloc(1, sizeof *s);
+
+    s->ring = xcalloc((size_t)p->base.opts.slots, sizeof *s->ring);
+    capture_open(p, &s->captures);
+}
+
+void step_close(struct gpu_plan *p)
+{
+    if (!p->steps)
+        return;
+    capture_close(p->steps->captures);
+    free(p->steps->ring);
+    free(p->steps);
+}
+
+static bool on_its_way(const struct gpu_plan *p, int slot)
+{
+    const struct steps *s = p->steps;
+
+    for (int i = 0; i < s->n; i++)
+        if (s->ring[(s->oldest + i) % p->base.opts.slots].slot == slot)
+            return true;
+    return false;
+}
+
+static int check_labels(const struct gpu_plan *p, int slot, struct error *err)
+{
+    const struct graph *g = p->base.graph;
+    int classes = graph_shape(g, g->logits).c;
+
+    for (int i = 0; i < graph_shape(g, g->input).n; i++) {
+        int32_t label = feed_slot(p, slot)->labels[i];
+
+        if (label < -1 || label >= classes)
+            return fail(err, ERR_USAGE, "label %d of image %d, must be 0 to "
+                        "%d, or -1 for padding", label, i, classes - 1);
+    }
+    return 0;
+}
+
+// An index out of range would read another's memory.
+static int check_images(const struct gpu_plan *p, int slot, enum source source,
+                        struct error *err)
+{
+    const struct graph *g = p->base.graph;
+    struct shape s = graph_shape(g, g->input);
+
+    if (source != SOURCE_VALUES && s.c != 3)
+        return fail(err, ERR_USAGE, "images have 3 channels, this network's "
+                    "input has %d", s.c);
+    for (int i = 0; source == SOURCE_RESIDENT && i < s.n; i++) {
+        int32_t at = feed_slot(p, slot)->index[i];
+
+        if (at < 0 || at >= p->store->resident.n)
+            return fail(err, ERR_USAGE, "index %d of image %d, must be 0 to "
+                        "%lld", at, i, (long long)p->store->resident.n - 1);
+    }
+    return 0;
+}
+
+static int check_slot(const struct gpu_plan *p, int slot, enum mode mode,
+                      struct error *err)
+{
+    int slots = p->base.opts.slots;
+
+    if (slot < 0 || slot >= slots)
+        return fail(err, ERR_USAGE, "slot %d of a plan with %d", slot, slots);
+    if (p->steps->n == slots)
+        return fail(err, ERR_STATE, "%d steps wait to be collected", slots);
+    if (on_its_way(p, slot))
+        return fail(err, ERR_STATE, "slot %d waits to be collected", slot);
+    if (mode != MODE_EVAL && p->too_small)
+        return fail(err, ERR_SPEC, "%s: cannot train on one value per channel "
+                    "(a batch of 1 image of 1 x 1)", p->too_small);
+    return check_labels(p, slot, err);
+}
+
+int step_submit(struct plan *plan, int slot, enum mode mode, double lr,
+                struct error *err)
+{
+    struct gpu_plan *p = (struct gpu_plan *)plan;
+    struct steps *s = p->steps;
+    int rc = check_slot(p, slot, mode, err);
+
+    if (rc)
+        return rc;
+    enum source source = feed_source(p, slot);
+    if ((rc = check_images(p, slot, source, err)) ||
+        (rc = feed_send(p, slot, source, optim_next(p->store, lr), err)) ||
+        (rc = capture_launch(p, s->captures, slot, mode, source, err)))
+        return rc;
+    s->ring[(s->oldest + s->n++) % plan->opts.slots] =
+        (struct waiting){ slot, mode };
+    if (mode == MODE_TRAIN)
+        p->store->steps++;
+    return 0;
+}
+
+int step_collect(struct plan *plan, struct result *out, struct error *err)
+{
+    struct gpu_plan *p = (struct gpu_plan *)plan;
+    struct steps *s = p->steps;
+    struct waiting done = s->ring[s->oldest];
+    size_t bytes = (size_t)plan->graph->n_taps * sizeof *out->taps;
+    int rc;
+
+    if (!s->n)
+        return fail(err, ERR_STATE, "no step waits to be collected");
+    if ((rc = capture_wait(s->captures, done.slot, err)) ||
+        (rc = capture_times(s->captures, done.slot, &out->millis,
+                            &out->tap_millis, err)))
+        return rc;
+    s->oldest = (s->oldest + 1) % plan->opts.slots;
+    s->n--;
+    out->loss = s->loss = feed_score(p, done.slot)->loss;
+    out->correct = feed_score(p, done.slot)->correct;
+    if (out->taps && done.mode != MODE_EVAL) {
+        memcpy(out->taps, feed_norms(p, done.slot), bytes);
+        tap_constants(p, out->loss, out->taps);
+    }
+    return 0;
+}
+
+double step_loss(const struct gpu_plan *p)
+{
+    return p->steps->loss;
+}

@@ -1,0 +1,171 @@
+/* tests/emulate/dnn.cpp: gpu/dnn.h and gpu/blas.h in plain loops, in place of
+ * cuDNN and cuBLAS. Workspaces and what is overwritten are spoilt first, as
+ * libraries do. */
+#include <launch.cuh>
+
+#include <cstdlib>
+#include <vector>
+
+extern "C" {
+#include "gpu/blas.h"
+#include "gpu/dnn.h"
+}
+
+struct dnn { int nothing; };
+struct dnn_plan { struct dnn_conv at; struct dnn_plan *next; };
+
+static struct dnn_plan *plans;          // freed when cuDNN is closed
+enum { WORKSPACE = 100 };
+
+static double get(const void *x, enum elem e, size_t i)
+{
+    return e == ELEM_F32 ? ((const float *)x)[i]
+                         : __bfloat162float(((const __nv_bfloat16 *)x)[i]);
+}
+
+static void put(void *x, enum elem e, size_t i, double value)
+{
+    if (e == ELEM_F32)
+        ((float *)x)[i] = (float)value;
+    else
+        ((__nv_bfloat16 *)x)[i] = __float2bfloat16((float)value);
+}
+
+// Calls f(x's place, w's, y's) for every product of a convolution.
+template <typename F> static void each_product(const struct dnn_conv &a, F f)
+{
+    for (int n = 0; n < a.n; n++)
+    for (int row = 0; row < a.rows; row++)
+    for (int col = 0; col < a.cols; col++)
+    for (int kh = 0; kh < a.k; kh++)
+    for (int kw = 0; kw < a.k; kw++) {
+        int h = row * a.stride - a.pad + kh, w = col * a.stride - a.pad + kw;
+
+        if (h < 0 || h >= a.h || w < 0 || w >= a.w)
+            continue;
+        size_t x = (((size_t)n * a.h + h) * a.w + w) * a.c;
+        size_t y = (((size_t)n * a.rows + row) * a.cols + col) * a.out;
+        for (int o = 0; o < a.out; o++)
+            for (int c = 0; c < a.c; c++)
+                f(x + c, (((size_t)o * a.k + kh) * a.k + kw) * a.c + c, y + o);
+    }
+}
+
+static void run_conv(const struct dnn_conv a, void *x, void *w, void *y)
+{
+    size_t sizes[] = { (size_t)a.n * a.rows * a.cols * a.out,
+                       (size_t)a.n * a.h * a.w * a.c,
+                       (size_t)a.out * a.k * a.k * a.c };
+    void *const to[] = { y, x, w };
+    std::vector<double> sum(sizes[a.pass]);
+
+    each_product(a, [&](size_t i, size_t j, size_t k) {
+        if (a.pass == DNN_FORWARD)
+            sum[k] += get(x, a.elem, i) * get(w, a.elem, j);
+        else if (a.pass == DNN_DX)
+            sum[i] += get(w, a.elem, j) * get(y, a.elem, k);
+        else
+            sum[j] += get(x, a.elem, i) * get(y, a.elem, k);
+    });
+    for (size_t i = 0; i < sum.size(); i++)
+        put(to[a.pass], a.elem, i, sum[i]);
+}
+
+extern "C" {
+
+int dnn_open(struct dnn **out, struct error *)
+{
+    *out = (struct dnn *)calloc(1, sizeof **out);
+    return 0;
+}
+
+void dnn_close(struct dnn *d)
+{
+    free(d);
+}
+
+int dnn_choose(struct dnn *, const struct dnn_conv *at,
+             const struct dnn_plan **out, struct error *)
+{
+    plans = new dnn_plan{ *at, plans };
+    *out = plans;
+    return 0;
+}
+
+size_t dnn_workspace(const struct dnn_plan *)
+{
+    return WORKSPACE;
+}
+
+int dnn_run(struct dnn *, const struct dnn_plan *p, void *x, void *w, void *y,
+            void *workspace, cudaStream_t, struct error *)
+{
+    struct dnn_conv at = p->at;
+
+    emulate_enqueue([=] {
+        memset(workspace, 0xff, WORKSPACE);
+        run_conv(at, x, w, y);
+    });
+    return 0;
+}
+
+// ---- linear -----------------------------------------------------------------
+
+struct blas { int nothing; };
+struct blas_plan { struct blas_linear at; };
+
+int blas_open(struct blas **out, struct error *)
+{
+    *out = (struct blas *)calloc(1, sizeof **out);
+    return 0;
+}
+
+void blas_close(struct blas *b)
+{
+    free(b);
+}
+
+int blas_choose(struct blas *, struct blas_linear at,
+              const struct blas_plan **out, struct error *)
+{
+    *out = new blas_plan{ at };
+    return 0;
+}
+
+static void run_linear(const struct blas_linear a, float *x, float *w, float *y)
+{
+    size_t n = (size_t)a.n, in = (size_t)a.in, outs = (size_t)a.out;
+    size_t sizes[] = { n * outs, n * in, outs * in };
+    float *const to[] = { y, x, w };
+    std::vector<double> sum(sizes[a.pass]);
+
+    for (size_t r = 0; r < n; r++)
+        for (size_t o = 0; o < outs; o++)
+            for (size_t i = 0; i < in; i++) {
+                double xi = x[r * in + i], wi = w[o * in + i];
+                double yi = y[r * outs + o];
+
+                if (a.pass == BLAS_FORWARD)
+                    sum[r * outs + o] += xi * wi;
+                else if (a.pass == BLAS_DX)
+                    sum[r * in + i] += yi * wi;
+                else
+                    sum[o * in + i] += yi * xi;
+            }
+    for (size_t i = 0; i < sum.size(); i++)
+        to[a.pass][i] = (float)(sum[i] + (a.adds ? to[a.pass][i] : 0));
+}
+
+int blas_run(struct blas *, const struct blas_plan *p, float *x, float *w,
+             float *y, void *workspace, cudaStream_t, struct error *)
+{
+    struct blas_linear at = p->at;
+
+    emulate_enqueue([=] {
+        memset(workspace, 0xff, BLAS_WORKSPACE);
+        run_linear(at, x, w, y);
+    });
+    return 0;
+}
+
+}

@@ -1,0 +1,11 @@
+/* tests/emulate/kernels.cpp: the project's kernels, for the host's compiler. */
+#include "gpu/kernels/bias.cu"
+#include "gpu/kernels/eltwise.cu"
+#include "gpu/kernels/input.cu"
+#include "gpu/kernels/layout.cu"
+#include "gpu/kernels/norm.cu"
+#include "gpu/kernels/norm_back.cu"
+#include "gpu/kernels/optim.cu"
+#include "gpu/kernels/pool.cu"
+#include "gpu/kernels/tap.cu"
+#include "gpu/kernels/xent.cu"
