@@ -445,7 +445,8 @@ static const struct bounds calm_in_float = { {
       &(struct parity){ .name = #case_, .backend = &backend_##on,              \
                         .bounds = &bounds_ } }
 
-int main(void)
+// An argument picks cases by a pattern: test_parity '*adam*'.
+int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
         PARITY(reference, resnet50_skip, in_double),
@@ -470,5 +471,7 @@ int main(void)
         PARITY(cpu, resnet18_plain_none, calm_in_float),
     };
 
+    if (argc > 1)
+        cmocka_set_test_filter(argv[1]);
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
