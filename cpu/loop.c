@@ -19,8 +19,9 @@ static size_t chunk_length(int64_t i, size_t n)
 }
 
 // Runs call for every chunk: i counts, at is where it starts, len its length.
+// n must be the caller's variable of that name.
 #define FOR_CHUNKS(n, call)                                                    \
-    _Pragma("omp parallel for schedule(static)")                               \
+    _Pragma("omp parallel for schedule(static) if(n > CHUNK)")                 \
     for (int64_t i = 0; i < CHUNKS(n); i++) {                                  \
         size_t at = (size_t)i * CHUNK, len = chunk_length(i, n);               \
         call;                                                                  \

@@ -2,6 +2,7 @@
 #include "cpu/machine.h"
 
 #include <inttypes.h>
+#include <limits.h>
 #include <sched.h>
 #include <stdio.h>
 #include <string.h>
@@ -10,7 +11,7 @@
 
 enum { HUGE_PAGE = 2 << 20 };
 
-int machine_cores(void)
+static int online_cores(void)
 {
     cpu_set_t set;
 
@@ -18,6 +19,29 @@ int machine_cores(void)
         return CPU_COUNT(&set);
     long n = sysconf(_SC_NPROCESSORS_ONLN);
     return n > 0 ? (int)n : 1;
+}
+
+// Cores' worth of time that the control group grants, rounded up; INT_MAX
+// when it has no limit.
+static int granted_cores(void)
+{
+    FILE *f = fopen("/sys/fs/cgroup/cpu.max", "r");
+    long quota, period;
+    int n = INT_MAX;
+
+    if (!f)
+        return n;
+    if (fscanf(f, "%ld %ld", &quota, &period) == 2 && quota > 0 && period > 0)
+        n = (int)((quota + period - 1) / period);
+    fclose(f);
+    return n;
+}
+
+int machine_cores(void)
+{
+    int online = online_cores(), granted = granted_cores();
+
+    return online < granted ? online : granted;
 }
 
 // The text behind "key...: " in a file of /proc; false when there is none.
@@ -70,7 +94,8 @@ static size_t group_bytes(const char *name)
 
 void machine_describe(struct device_info *out)
 {
-    size_t most = group_bytes("memory.max"), held = group_bytes("memory.current");
+    size_t most = group_bytes("memory.max");
+    size_t held = group_bytes("memory.current");
 
     *out = (struct device_info){ .bytes_total = meminfo("MemTotal"),
                                  .bytes_free = meminfo("MemAvailable") };

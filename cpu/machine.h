@@ -2,7 +2,7 @@
 #pragma once
 #include "model/backend.h"
 
-// Cores that this process may run on.
+// Cores that this process may run on, and is granted the time of.
 int machine_cores(void);
 // Of the machine, or of the control group when that has less.
 void machine_describe(struct device_info *out);

@@ -40,16 +40,16 @@ static void maxpool_setup(struct cpu_plan *p, struct group *g)
 {
     struct maxpool at = plan_node(p, g)->at.maxpool;
 
-    setup(p, g, POOL_MAX, (struct window){ .k_h = at.k, .k_w = at.k,
-                                           .stride = at.stride, .pad = at.pad });
+    setup(p, g, POOL_MAX, (struct window){
+        .k_h = at.k, .k_w = at.k, .stride = at.stride, .pad = at.pad });
 }
 
 static void avgpool_setup(struct cpu_plan *p, struct group *g)
 {
     struct shape s = graph_shape(p->base.graph, g->in[0]);
 
-    setup(p, g, POOL_AVERAGE, (struct window){ .k_h = s.h, .k_w = s.w,
-                                               .stride = 1 });
+    setup(p, g, POOL_AVERAGE, (struct window){
+        .k_h = s.h, .k_w = s.w, .stride = 1 });
 }
 
 static void forward(struct cpu_plan *p, struct group *g)

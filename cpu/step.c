@@ -87,7 +87,8 @@ int step_collect(struct plan *plan, struct result *out, struct error *err)
     if (!p->waiting)
         return fail(err, ERR_STATE, "no step waits to be collected");
     if (taps && done->mode != MODE_EVAL)
-        memcpy(taps, done->result.taps, (size_t)plan->graph->n_taps * sizeof *taps);
+        memcpy(taps, done->result.taps,
+               (size_t)plan->graph->n_taps * sizeof *taps);
     *out = done->result;
     out->taps = taps;
     p->oldest = (p->oldest + 1) % plan->opts.slots;

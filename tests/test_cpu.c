@@ -100,7 +100,7 @@ static void same_stored_bits(struct plan *a, struct plan *b)
     }
 }
 
-// ---- fusing and sharing memory change nothing -------------------------------
+// ---- fusing and sharing memory change nothing ---------------------------
 
 static const struct net nets[] = {
     { "resnet50", true, NORM_BATCH }, { "resnet50", false, NORM_BATCH },
@@ -196,7 +196,7 @@ static void test_same_bits_twice(void **state)
     graph_free(g);
 }
 
-// ---- modes ------------------------------------------------------------------
+// ---- modes --------------------------------------------------------------
 
 static void test_modes_leave_weights(void **state)
 {
@@ -268,7 +268,7 @@ static void test_share(void **state)
     graph_free(g[1]);
 }
 
-// ---- optimizers --------------------------------------------------------------
+// ---- optimizers ---------------------------------------------------------
 
 // Without ReLU or norm nothing is chaotic; fc2 is held but never runs.
 static struct graph *smooth(void)
@@ -375,7 +375,7 @@ static void test_resume_is_exact(void **state)
     graph_free(g);
 }
 
-// ---- norms -------------------------------------------------------------------
+// ---- norms --------------------------------------------------------------
 
 // Squares of 1e-22 and less are not float32 numbers any more.
 static void test_tiny_gradients(void **state)

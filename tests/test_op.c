@@ -36,7 +36,7 @@ struct op_case {
     int          spare;                 // images at the end that are padding
 };
 
-// ---- the ops -----------------------------------------------------------------
+// ---- the ops ------------------------------------------------------------
 
 static val conv_3x3(struct graph *g, val x)
 {
@@ -222,7 +222,7 @@ enum { CASES = sizeof cases / sizeof *cases, CLASSES = 7 };
 static const struct backend *const backends[] = { &backend_cpu };
 enum { BACKENDS = sizeof backends / sizeof *backends };
 
-// ---- running ------------------------------------------------------------------
+// ---- running ------------------------------------------------------------
 
 static struct graph *build(const struct op_case *c)
 {
@@ -273,7 +273,7 @@ static void run_end(struct run *r)
     free(r->taps);
 }
 
-// ---- comparing ----------------------------------------------------------------
+// ---- comparing ----------------------------------------------------------
 
 static void same_numbers(const struct op_case *c, const char *what,
                          const char *name, const float *is, const float *want,
