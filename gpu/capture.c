@@ -114,7 +114,7 @@ static int record(struct gpu_plan *p, struct capture *c, cudaGraphExec_t *out,
     int rc = 0;
 
     CUDA_TRY(cudaStreamBeginCapture(plan_stream(p),
-                                    cudaStreamCaptureModeThreadLocal));
+                                    cudaStreamCaptureModeRelaxed));
     rc = enqueue(p, c, err);
     if (rc) {                           // the first mistake is the one to tell
         cudaStreamEndCapture(plan_stream(p), &graph);

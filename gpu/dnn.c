@@ -1,0 +1,295 @@
+/* gpu/dnn.c: plans are chosen, kept and run. */
+#include "gpu/dnn.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include "common/mem.h"
+#include "gpu/check.h"
+#include "gpu/dnn_cache.h"
+#include "gpu/dnn_graph.h"
+
+enum { CANDIDATES = 10, REPEATS = 5, KEY_BYTES = 512 };
+enum { LEAST_VERSION = 90000 };
+
+struct dnn_plan {
+    char                     key[KEY_BYTES];
+    struct dnn_graph        *graph;     // NULL when it came from the cache
+    cudnnBackendDescriptor_t plan;
+    size_t                   workspace;
+    struct dnn_plan         *next;
+};
+
+struct dnn {
+    struct dnn_target target;
+    struct dnn_plan  *plans;
+    char              device[256];      // in keys: name, capability, library
+};
+
+static int dnn_fail(struct error *err, cudnnStatus_t status, const char *call)
+{
+    char words[256] = "";
+
+    cudnnGetLastErrorString(words, sizeof words);
+    return fail(err, ERR_DEVICE, "%s: %s%s%s", call,
+                cudnnGetErrorString(status), words[0] ? ": " : "", words);
+}
+
+#define CUDNN_TRY(call)                                                        \
+    do {                                                                       \
+        cudnnStatus_t status_ = (call);                                        \
+        if (status_ != CUDNN_STATUS_SUCCESS) {                                 \
+            rc = dnn_fail(err, status_, #call);                                \
+            goto out;                                                          \
+        }                                                                      \
+    } while (0)
+
+int dnn_open(struct dnn **out, struct error *err)
+{
+    struct dnn *d = *out = xcalloc(1, sizeof *d);
+    struct cudaDeviceProp device;
+    int rc = 0, ordinal;
+
+    if (cudnnGetVersion() < LEAST_VERSION)
+        return fail(err, ERR_DEVICE, "cuDNN is version %zu, must be %d or "
+                    "later", cudnnGetVersion(), LEAST_VERSION);
+    CUDA_TRY(cudaGetDevice(&ordinal));
+    CUDA_TRY(cudaGetDeviceProperties(&device, ordinal));
+    CUDNN_TRY(cudnnCreate(&d->target.handle));
+    snprintf(d->device, sizeof d->device, "%.100s, sm_%d%d, %d processors, "
+             "cuDNN %zu", device.name, device.major, device.minor,
+             device.multiProcessorCount, cudnnGetVersion());
+out:
+    return rc;
+}
+
+void dnn_close(struct dnn *d)
+{
+    if (!d)
+        return;
+    while (d->plans) {
+        struct dnn_plan *p = d->plans;
+
+        d->plans = p->next;
+        cudnnBackendDestroyDescriptor(p->plan);
+        dnn_graph_free(p->graph);
+        free(p);
+    }
+    if (d->target.handle)
+        cudnnDestroy(d->target.handle);
+    free(d);
+}
+
+// ---- running ----------------------------------------------------------------
+
+size_t dnn_workspace(const struct dnn_plan *p)
+{
+    return p->workspace;
+}
+
+static int execute(struct dnn *d, cudnnBackendDescriptor_t plan, void *x,
+                   void *w, void *y, void *workspace, cudaStream_t stream,
+                   struct error *err)
+{
+    int64_t ids[] = { DNN_X, DNN_W, DNN_Y };
+    void *data[] = { x, w, y };
+    cudnnBackendDescriptor_t pack = NULL;
+    int rc = 0;
+
+    CUDNN_TRY(cudnnSetStream(d->target.handle, stream));
+    CUDNN_TRY(cudnnBackendCreateDescriptor(
+        CUDNN_BACKEND_VARIANT_PACK_DESCRIPTOR, &pack));
+    CUDNN_TRY(cudnnBackendSetAttribute(pack,
+        CUDNN_ATTR_VARIANT_PACK_UNIQUE_IDS, CUDNN_TYPE_INT64, 3, ids));
+    CUDNN_TRY(cudnnBackendSetAttribute(pack,
+        CUDNN_ATTR_VARIANT_PACK_DATA_POINTERS, CUDNN_TYPE_VOID_PTR, 3, data));
+    CUDNN_TRY(cudnnBackendSetAttribute(pack,
+        CUDNN_ATTR_VARIANT_PACK_WORKSPACE, CUDNN_TYPE_VOID_PTR, 1, &workspace));
+    CUDNN_TRY(cudnnBackendFinalize(pack));
+    CUDNN_TRY(cudnnBackendExecute(d->target.handle, plan, pack));
+out:
+    if (pack)
+        cudnnBackendDestroyDescriptor(pack);
+    return rc;
+}
+
+int dnn_run(struct dnn *d, const struct dnn_plan *p, void *x, void *w, void *y,
+            void *workspace, cudaStream_t stream, struct error *err)
+{
+    return execute(d, p->plan, x, w, y, workspace, stream, err);
+}
+
+// ---- choosing ---------------------------------------------------------------
+
+// What a trial runs on: random numbers, for with zeros cards run faster.
+struct trial {
+    void        *x, *w, *y, *workspace;
+    cudaStream_t stream;
+    cudaEvent_t  begin, end;
+};
+
+static int trial_alloc(void **at, enum elem e, size_t n, cudaStream_t stream,
+                       struct error *err)
+{
+    int rc = 0;
+
+    CUDA_TRY(cudaMalloc(at, n * elem_bytes(e)));
+    launch_fill(*at, e, n, 1, stream);
+    CUDA_TRY(cudaGetLastError());
+out:
+    return rc;
+}
+
+static int trial_open(struct trial *t, const struct dnn_conv *at,
+                      size_t workspace, struct error *err)
+{
+    size_t x = (size_t)at->n * (size_t)at->h * (size_t)at->w * (size_t)at->c;
+    size_t w = (size_t)at->out * (size_t)at->k * (size_t)at->k * (size_t)at->c;
+    size_t y = (size_t)at->n * (size_t)at->rows * (size_t)at->cols *
+               (size_t)at->out;
+    int rc = 0;
+
+    CUDA_TRY(cudaStreamCreateWithFlags(&t->stream, cudaStreamNonBlocking));
+    CUDA_TRY(cudaEventCreateWithFlags(&t->begin, cudaEventDefault));
+    CUDA_TRY(cudaEventCreateWithFlags(&t->end, cudaEventDefault));
+    if ((rc = trial_alloc(&t->x, at->elem, x, t->stream, err)) ||
+        (rc = trial_alloc(&t->w, at->elem, w, t->stream, err)) ||
+        (rc = trial_alloc(&t->y, at->elem, y, t->stream, err)))
+        goto out;
+    if (workspace)
+        CUDA_TRY(cudaMalloc(&t->workspace, workspace));
+out:
+    return rc;
+}
+
+static void trial_close(struct trial *t)
+{
+    cudaFree(t->x);
+    cudaFree(t->w);
+    cudaFree(t->y);
+    cudaFree(t->workspace);
+    if (t->begin)
+        cudaEventDestroy(t->begin);
+    if (t->end)
+        cudaEventDestroy(t->end);
+    if (t->stream)
+        cudaStreamDestroy(t->stream);
+    cudaGetLastError();                 // an allocation that failed is over
+}
+
+// Once to warm up, then the mean of a few. A plan that fails is not an error.
+static int trial_run(struct dnn *d, struct trial *t,
+                     cudnnBackendDescriptor_t plan, float *millis,
+                     struct error *err)
+{
+    int rc = execute(d, plan, t->x, t->w, t->y, t->workspace, t->stream, err);
+
+    if (rc)
+        return rc;
+    CUDA_TRY(cudaEventRecord(t->begin, t->stream));
+    for (int i = 0; i < REPEATS && !rc; i++)
+        rc = execute(d, plan, t->x, t->w, t->y, t->workspace, t->stream, err);
+    if (rc)
+        return rc;
+    CUDA_TRY(cudaEventRecord(t->end, t->stream));
+    CUDA_TRY(cudaEventSynchronize(t->end));
+    CUDA_TRY(cudaEventElapsedTime(millis, t->begin, t->end));
+out:
+    return rc;
+}
+
+// The fastest of the plans; cuDNN's first guess if there is no room to try.
+static int fastest(struct dnn *d, const struct dnn_conv *at,
+                   cudnnBackendDescriptor_t *plans, int n)
+{
+    struct trial t = { 0 };
+    struct error ignored = { 0 };
+    size_t workspace = 0;
+    float best = -1, millis;
+    int choice = 0;
+
+    for (int i = 0; i < n; i++)
+        if (dnn_graph_workspace(plans[i]) > workspace)
+            workspace = dnn_graph_workspace(plans[i]);
+    if (trial_open(&t, at, workspace, &ignored) == 0)
+        for (int i = 0; i < n; i++)
+            if (trial_run(d, &t, plans[i], &millis, &ignored) == 0 &&
+                (best < 0 || millis < best)) {
+                best = millis;
+                choice = i;
+            }
+    trial_close(&t);
+    return choice;
+}
+
+// A choice by time is not the same twice, and another plan gives other bits;
+// so one is made only where it can be kept.
+static void choose(struct dnn *d, const struct dnn_conv *at,
+                   struct dnn_plan *p, cudnnBackendDescriptor_t *plans, int n)
+{
+    char *first = dnn_graph_text(plans[0]);
+    int choice = 0;
+
+    if (n > 1 && first && dnn_cache_put(p->key, first)) {
+        choice = fastest(d, at, plans, n);
+        char *text = dnn_graph_text(plans[choice]);
+        if (!text || !dnn_cache_put(p->key, text))
+            choice = 0;                 // as the file says
+        free(text);
+    }
+    free(first);
+    p->plan = plans[choice];
+    for (int i = 0; i < n; i++)
+        if (i != choice)
+            cudnnBackendDestroyDescriptor(plans[i]);
+}
+
+static int build(struct dnn *d, const struct dnn_conv *at, struct dnn_plan *p,
+                 struct error *err)
+{
+    cudnnBackendDescriptor_t plans[CANDIDATES];
+    char *text = dnn_cache_get(p->key);
+    int rc = 0, n;
+
+    if (text)
+        p->plan = dnn_graph_plan(&d->target, text);
+    free(text);
+    if (p->plan)
+        return 0;
+    if ((rc = dnn_graph_new(&d->target, at, &p->graph, err)) != 0)
+        return rc;
+    n = dnn_graph_plans(&d->target, p->graph, at, CANDIDATES, plans);
+    if (n == 0)
+        return fail(err, ERR_DEVICE, "cuDNN has no plan that repeats bit for "
+                    "bit for: %s", p->key);
+    choose(d, at, p, plans, n);
+    return 0;
+}
+
+int dnn_choose(struct dnn *d, const struct dnn_conv *at,
+               const struct dnn_plan **out, struct error *err)
+{
+    struct dnn_plan *p = xcalloc(1, sizeof *p);
+    char conv[128];
+    int rc;
+
+    dnn_conv_text(at, conv, sizeof conv);
+    snprintf(p->key, sizeof p->key, "%s, %s", d->device, conv);
+    for (*out = d->plans; *out; *out = (*out)->next)
+        if (strcmp((*out)->key, p->key) == 0) {
+            free(p);
+            return 0;
+        }
+    p->next = d->plans;                 // closed with the others, whatever
+    d->plans = p;                       // becomes of it
+    rc = build(d, at, p, err);
+    if (rc) {
+        d->plans = p->next;
+        dnn_graph_free(p->graph);
+        free(p);
+        return rc;
+    }
+    p->workspace = dnn_graph_workspace(p->plan);
+    *out = p;
+    return 0;
+}

@@ -1,0 +1,203 @@
+/* Asks cuDNN, without a device, whether every convolution of ResNet-50 can be
+ * planned for the cards people have: cuDNN plans for a device that is described
+ * to it. That a plan exists says nothing about its speed; what cuDNN compiles
+ * when it runs needs a driver and is not asked for. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include "common/mem.h"
+#include "gpu/dnn_graph.h"
+#include "model/backend.h"
+#include "model/nets.h"
+
+// Public figures of an A100, a GeForce 4090 and an H200; the rest of what cuDNN
+// wants to know is the same for all.
+struct card { const char *name; int capability, processors, shared, per_sm,
+              threads_per_sm, l2; long long memory; };
+static const struct card cards[] = {
+    { "A100", 800, 108, 166912, 32, 2048, 41943040, 42949672960 },
+    { "GeForce RTX 4090", 890, 128, 101376, 24, 1536, 75497472, 25757220864 },
+    { "H200", 900, 132, 232448, 32, 2048, 62914560, 150754820096 },
+};
+enum { CARDS = sizeof cards / sizeof *cards };
+
+static cudnnBackendDescriptor_t describe(const struct card *c)
+{
+    struct error err = { 0 };
+    char *json = xasprintf("{\"maxGridSize\":[2147483647,65535,65535],"
+        "\"maxBlockSize\":[1024,1024,64],\"regsPerBlock\":65536,"
+        "\"multiProcessorCount\":%d,\"warpSize\":32,"
+        "\"maxSharedMemoryPerBlock\":49152,"
+        "\"maxSharedMemoryPerBlockOptin\":%d,"
+        "\"reservedSharedMemoryPerBlock\":1024,\"maxRegistersPerSM\":65536,"
+        "\"maxCtasPerSM\":%d,\"maxThreadsPerBlock\":1024,"
+        "\"maxThreadsPerSM\":%d,\"pciDeviceId\":0,\"isTccDriver\":0,"
+        "\"supportCoopLaunch\":1,\"smClockRateKHz\":1500000,"
+        "\"memClockRateKHz\":2000000,\"l2CacheSize\":%d,"
+        "\"deviceName\":\"%s\",\"deviceVer\":%d,\"driverVer\":13000,"
+        "\"cudaDeviceId\":0,\"totalGlobalMem\":%lld}", c->processors,
+        c->shared, c->per_sm, c->threads_per_sm, c->l2, c->name,
+        c->capability, c->memory);
+    cudnnBackendDescriptor_t d = dnn_properties(json, &err);
+
+    free(json);
+    if (!d)
+        fail_msg("%s: %s", c->name, err.text);
+    return d;
+}
+
+// ---- what the networks need ----------------------------------------------------
+
+struct wishes { struct dnn_conv *all; int n; };
+
+static bool known(const struct wishes *w, const struct dnn_conv *at)
+{
+    char a[128], b[128];
+
+    dnn_conv_text(at, a, sizeof a);
+    for (int i = 0; i < w->n; i++) {
+        dnn_conv_text(&w->all[i], b, sizeof b);
+        if (strcmp(a, b) == 0)
+            return true;
+    }
+    return false;
+}
+
+static void wish(struct wishes *w, struct dnn_conv at)
+{
+    if (known(w, &at))
+        return;
+    w->all = xrealloc(w->all, ((size_t)w->n + 1) * sizeof *w->all);
+    w->all[w->n++] = at;
+}
+
+static void wish_node(struct wishes *w, const struct graph *g, int i,
+                      enum precision precision)
+{
+    const struct node *n = &g->nodes[i];
+    struct shape x = graph_shape(g, n->in[0]), y = graph_shape(g, n->out);
+    struct dnn_conv at = {
+        .elem = precision == PREC_BF16 ? ELEM_BF16 : ELEM_F32,
+        .tf32 = precision != PREC_F32, .n = x.n, .h = x.h, .w = x.w,
+        .out = y.c, .rows = y.h, .cols = y.w, .k = n->at.conv.k,
+        .stride = n->at.conv.stride, .pad = n->at.conv.pad,
+    };
+
+    // The images' channels are padded to 16 bytes.
+    at.c = n->in[0] != g->input ? x.c : at.elem == ELEM_BF16 ? 8 : 4;
+    for (at.pass = 0; at.pass < DNN_PASSES; at.pass++)
+        if (at.pass != DNN_DX || n->in[0] != g->input)
+            wish(w, at);
+}
+
+static struct wishes wishes_of(int batch, int size, enum precision precision)
+{
+    struct wishes w = { NULL, 0 };
+    struct net_opts o = { .arch = "resnet50", .width = 1, .classes = 200,
+        .batch = batch, .image_size = size,
+        .skip = { true, true, true, true } };
+    struct error err = { 0 };
+    struct graph *g = net_build(&o, &err);
+
+    if (!g)
+        fail_msg("%s", err.text);
+    for (int i = 0; i < g->n_nodes; i++)
+        if (g->nodes[i].op == OP_CONV)
+            wish_node(&w, g, i, precision);
+    graph_free(g);
+    return w;
+}
+
+// ---- asking --------------------------------------------------------------------
+
+static void ask(const struct card *card, int batch, int size,
+                enum precision precision)
+{
+    struct dnn_target t = { .properties = describe(card) };
+    struct wishes w = wishes_of(batch, size, precision);
+    struct error err = { 0 };
+
+    assert_true(w.n > 40);              // 53 convolutions, fewer shapes
+    for (int i = 0; i < w.n; i++) {
+        struct dnn_graph *graph = NULL;
+        cudnnBackendDescriptor_t plan;
+        char text[128];
+
+        dnn_conv_text(&w.all[i], text, sizeof text);
+        if (dnn_graph_new(&t, &w.all[i], &graph, &err) != 0)
+            fail_msg("%s: %s: %s", card->name, text, err.text);
+        if (dnn_graph_plans(&t, graph, &w.all[i], 1, &plan) != 1)
+            fail_msg("%s: no plan for %s", card->name, text);
+        cudnnBackendDestroyDescriptor(plan);
+        dnn_graph_free(graph);
+    }
+    cudnnBackendDestroyDescriptor(t.properties);
+    free(w.all);
+}
+
+// The batches that are measured; f32 asks for plans that do not round.
+static void test_every_plan_exists(void **state)
+{
+    const struct card *card = *state;
+
+    ask(card, 16, 224, PREC_BF16);
+    ask(card, 256, 224, PREC_BF16);
+    ask(card, 16, 224, PREC_TF32);
+    ask(card, 16, 64, PREC_F32);
+}
+
+// The cache on disk keeps plans as text.
+static void test_a_plan_survives_as_text(void **state)
+{
+    struct dnn_target t = { .properties = describe(*state) };
+    struct dnn_conv at = { .pass = DNN_DW, .elem = ELEM_BF16, .n = 4, .c = 64,
+        .h = 56, .w = 56, .out = 64, .rows = 28, .cols = 28, .k = 3,
+        .stride = 2, .pad = 1 };
+    struct dnn_graph *graph = NULL;
+    struct error err = { 0 };
+    cudnnBackendDescriptor_t plan, again;
+
+    if (dnn_graph_new(&t, &at, &graph, &err) != 0)
+        fail_msg("%s", err.text);
+    assert_int_equal(dnn_graph_plans(&t, graph, &at, 1, &plan), 1);
+    char *text = dnn_graph_text(plan);
+    assert_non_null(text);
+    again = dnn_graph_plan(&t, text);
+    assert_non_null(again);
+    assert_true(dnn_graph_workspace(again) == dnn_graph_workspace(plan));
+    assert_null(dnn_graph_plan(&t, "not a plan"));
+    free(text);
+    cudnnBackendDestroyDescriptor(again);
+    cudnnBackendDestroyDescriptor(plan);
+    dnn_graph_free(graph);
+    cudnnBackendDestroyDescriptor(t.properties);
+}
+
+static void test_a_mistake_is_told(void **state)
+{
+    struct error err = { 0 };
+
+    (void)state;
+    assert_null(dnn_properties("{}", &err));
+    assert_int_equal(err.code, ERR_DEVICE);
+}
+
+#define ON(f, i) { #f " on card " #i, f, NULL, NULL, (void *)&cards[i] }
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        ON(test_every_plan_exists, 0), ON(test_every_plan_exists, 1),
+        ON(test_every_plan_exists, 2), ON(test_a_plan_survives_as_text, 0),
+        ON(test_a_plan_survives_as_text, 2),
+        cmocka_unit_test(test_a_mistake_is_told),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
