@@ -67,7 +67,8 @@ static struct message *message_new(const struct stored_event *e)
     size_t len = strlen(e->line);
     struct message *m = xmalloc(sizeof *m + len + 1);
 
-    *m = (struct message){ .refs = 1, .job = e->job, .seq = e->seq,                            .last = e->last, .len = len };
+    *m = (struct message){ .refs = 1, .job = e->job, .seq = e->seq, .n = e->n,
+                           .last = e->last, .len = len };
     memcpy(m->line, e->line, len + 1);
     return m;
 }
