@@ -18,6 +18,7 @@ struct group {
     int   first, last;                  // nodes; the same when it is one
     bool  relu;                         // last is a relu fused to first
     val   in[MAX_IN], out;
+    size_t param_at, param_bytes;       // its parameters in the store's blocks
     void *state;                        // the op's own; freed by the plan
 };
 

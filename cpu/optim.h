@@ -1,5 +1,10 @@
-/* cpu/optim.h: one optimizer step over all used parameters. */
+/* cpu/optim.h: one optimizer step, a piece at a time: each parameter as soon
+ * as its gradient is complete and its weights have done their work, while both
+ * are in the caches. */
 #pragma once
 #include "cpu/store.h"
 
-void optim_step(struct store *s, double lr);
+void optim_begin(struct store *s, double lr);
+// The parameters in these bytes of the blocks.
+void optim_update(struct store *s, size_t from, size_t bytes);
+void optim_end(struct store *s);

@@ -228,6 +228,8 @@ static void set_up(struct cpu_plan *p)
         if (!group->op)
             continue;
         group->op->setup(p, group);
+        group->param_bytes = store_piece(p->store, &g->nodes[group->first],
+                                         &group->param_at);
         if (p->dnn.err.code) {
             struct error first = p->dnn.err;
 

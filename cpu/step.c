@@ -1,5 +1,5 @@
-/* cpu/step.c: the stages in their order, the taps between them, the update
- * behind them. */
+/* cpu/step.c: the stages in their order, taps before and behind them, and the
+ * update of a group's parameters once its backward stage is over. */
 #include "cpu/step.h"
 
 #include <string.h>
@@ -8,21 +8,33 @@
 #include "cpu/optim.h"
 #include "cpu/tap.h"
 
-static void run_stages(struct cpu_plan *p)
+static void run_stage(struct cpu_plan *p, int stage)
 {
-    for (int i = 0; i < p->schedule.n_stages; i++) {
-        struct stage s = p->schedule.stages[i];
-        struct group *g = &p->groups[s.node];
+    struct stage s = p->schedule.stages[stage];
+    struct group *g = &p->groups[s.node];
 
-        if (s.phase == PHASE_FORWARD) {
-            g->op->forward(p, g);
-        } else if (p->mode != MODE_EVAL) {
-            tap_begin(p, i);
-            g->op->backward(p, g);
-        }
-        tap_after(p, i);
+    tap_before(p, stage);
+    if (s.phase == PHASE_FORWARD)
+        g->op->forward(p, g);
+    else
+        g->op->backward(p, g);
+    tap_after(p, stage);
+    if (s.phase == PHASE_BACKWARD && p->mode == MODE_TRAIN && g->param_bytes)
+        optim_update(p->store, g->param_at, g->param_bytes);
+}
+
+static void run_stages(struct cpu_plan *p, double lr)
+{
+    if (p->mode == MODE_TRAIN)
+        optim_begin(p->store, lr);
+    for (int i = 0; i < p->schedule.n_stages; i++) {
+        if (p->mode != MODE_EVAL ||
+            p->schedule.stages[i].phase == PHASE_FORWARD)
+            run_stage(p, i);
     }
     tap_end(p);
+    if (p->mode == MODE_TRAIN)
+        optim_end(p->store);
 }
 
 static int check_slot(const struct cpu_plan *p, int slot, enum mode mode,
@@ -67,9 +79,7 @@ int step_submit(struct plan *plan, int slot, enum mode mode, double lr,
 
     int threads = omp_get_max_threads();    // the caller's
     omp_set_num_threads(plan->opts.threads);
-    run_stages(p);
-    if (mode == MODE_TRAIN)
-        optim_step(p->store, lr);
+    run_stages(p, lr);
     omp_set_num_threads(threads);
     if (p->dnn.err.code)
         return fail(err, p->dnn.err.code, "%s", p->dnn.err.text);

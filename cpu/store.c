@@ -1,6 +1,7 @@
 /* cpu/store.c: places in blocks. */
 #include "cpu/store.h"
 
+#include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
 #include "common/mem.h"
@@ -27,6 +28,11 @@ void store_free(struct store *s)
     free(s);
 }
 
+static size_t aligned(struct layout a)
+{
+    return (dnn_bytes(a) + ALIGN - 1) / ALIGN * ALIGN;
+}
+
 const struct stored *store_place(struct store *s, const struct graph *g, val v,
                                  struct layout wanted)
 {
@@ -38,7 +44,7 @@ const struct stored *store_place(struct store *s, const struct graph *g, val v,
         return row;
     *row = (struct stored){ .placed = true, .layout = wanted,
         .room = param ? ROOM_WEIGHT : ROOM_STATE, .offset = *end };
-    *end += (dnn_bytes(wanted) + ALIGN - 1) / ALIGN * ALIGN;
+    *end += aligned(wanted);
     return row;
 }
 
@@ -77,6 +83,24 @@ int store_alloc(struct store *s, struct error *err)
                         "%zu bytes", s->bytes[i]);
     }
     return 0;
+}
+
+size_t store_piece(const struct store *s, const struct node *n, size_t *from)
+{
+    size_t first = SIZE_MAX, end = 0;
+
+    for (int i = 0; i < MAX_PARAM && n->param[i] != BAD_VAL; i++) {
+        const struct stored *row = &s->rows[n->param[i]];
+
+        if (row->room != ROOM_WEIGHT)
+            continue;
+        if (row->offset < first)
+            first = row->offset;
+        if (row->offset + aligned(row->layout) > end)
+            end = row->offset + aligned(row->layout);
+    }
+    *from = first;
+    return end ? end - first : 0;
 }
 
 int store_find(const struct store *s, const struct graph *g, val v,

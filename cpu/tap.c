@@ -1,6 +1,6 @@
 /* cpu/tap.c: lists of taps by moment. A gradient is complete when the
  * backward stage of its producer begins, a value when its forward stage
- * ends. */
+ * ends, a parameter's gradient when its reader's backward stage does. */
 #include "cpu/tap.h"
 
 #include <math.h>
@@ -16,18 +16,27 @@ struct tap_plan {
     double         *partial;
 };
 
+static bool reads(const struct cpu_plan *p, const struct group *g, val param)
+{
+    for (int i = 0; i < MAX_PARAM; i++)
+        if (plan_node(p, g)->param[i] == param)
+            return true;
+    return false;
+}
+
 // Moments: two per stage, before and after, and one behind all.
 static int moment_of(const struct cpu_plan *p, struct tap tap)
 {
     const struct value *v = &p->base.graph->values[tap.value];
     const struct schedule *s = &p->schedule;
 
-    if (v->role == ROLE_PARAM)
-        return 2 * s->n_stages;
     for (int i = 0; i < s->n_stages; i++) {
         bool backward = s->stages[i].phase == PHASE_BACKWARD;
+        const struct group *g = &p->groups[s->stages[i].node];
 
-        if (p->groups[s->stages[i].node].out == tap.value &&
+        if (v->role == ROLE_PARAM && backward && reads(p, g, tap.value))
+            return 2 * i + 1;
+        if (v->role == ROLE_ACT && g->out == tap.value &&
             backward == (tap.side == SIDE_GRAD))
             return 2 * i + !backward;
     }
@@ -96,7 +105,7 @@ static void measure(struct cpu_plan *p, int moment)
     p->result->tap_millis += (float)(1e3 * (clock_seconds() - start));
 }
 
-void tap_begin(struct cpu_plan *p, int stage)
+void tap_before(struct cpu_plan *p, int stage)
 {
     measure(p, 2 * stage);
 }

@@ -7,8 +7,8 @@
 struct tap_plan *tap_new(struct cpu_plan *p);
 void tap_free(struct tap_plan *t);
 
-// Taps whose numbers are complete when this stage begins, or ends;
-// tap_end: those of the parameters, before the update.
-void tap_begin(struct cpu_plan *p, int stage);
+// Taps whose numbers are complete when this stage begins, or ends: the
+// parameters' with their group's backward stage. tap_end: the rest.
+void tap_before(struct cpu_plan *p, int stage);
 void tap_after(struct cpu_plan *p, int stage);
 void tap_end(struct cpu_plan *p);
