@@ -168,13 +168,18 @@ static int train(const struct opts *o, int attempt)
 // Threads that wait for each other must not spin: on a machine that does other
 // work too they would take their own partner's core (measured with two cores
 // and six busy programs: 3 images/s spinning, 22 sleeping). The OpenMP library
-// reads its policy before main(), hence the second exec.
+// reads its policy before main(), hence the second exec; by the program's path,
+// since top would show "exe" otherwise.
 static void wait_without_spinning(char **argv)
 {
-    if (getenv("OMP_WAIT_POLICY") || getenv("GOMP_SPINCOUNT"))
+    char path[PATH_MAX];
+    ssize_t n = readlink("/proc/self/exe", path, sizeof path - 1);
+
+    if (n <= 0 || getenv("OMP_WAIT_POLICY") || getenv("GOMP_SPINCOUNT"))
         return;
+    path[n] = 0;
     setenv("OMP_WAIT_POLICY", "passive", 1);
-    execv("/proc/self/exe", argv);      // on failure: go on, only slower
+    execv(path, argv);                  // on failure: go on, only slower
 }
 
 int main(int argc, char **argv)
