@@ -6,6 +6,7 @@
 #include "daemon/history.h"
 
 #include <math.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include "common/event.h"
@@ -339,6 +340,24 @@ static int add_live(struct history *h, const json_t *event, struct error *err)
     return rc;
 }
 
+// skip is true, false or a list of stages.
+static struct history_net net_of(const json_t *started)
+{
+    const json_t *spec = json_object_get(started, "spec");
+    const json_t *model = json_object_get(spec, "model");
+    const json_t *skip = json_object_get(model, "skip");
+    const char *norm = json_string_value(json_object_get(model, "norm"));
+    const char *init = json_string_value(json_object_get(model, "init"));
+
+    return (struct history_net){
+        .known = model != NULL,
+        .skip = json_is_true(skip) || json_array_size(skip) > 0,
+        .norm = norm && !strcmp(norm, "batch"),
+        .kaiming = init && !strcmp(init, "kaiming"),
+        .classes = (int)count_at(started, "classes"),
+    };
+}
+
 static int add_started(struct history *h, const json_t *event,
                        struct error *err)
 {
@@ -349,6 +368,7 @@ static int add_started(struct history *h, const json_t *event,
     size_t n = json_array_size(layers);
 
     clear(h);
+    h->net = net_of(event);
     if (n > MAX_LAYERS)
         return fail(err, ERR_LIMIT, "a network of %zu layers; the most is %d",
                     n, MAX_LAYERS);
@@ -372,6 +392,16 @@ static int add_started(struct history *h, const json_t *event,
     return 0;
 }
 
+// `finished` says whether the job is done or diverged.
+static void add_last(struct history *h, const json_t *event, const char *type)
+{
+    const char *state = json_string_value(json_object_get(event, "state"));
+
+    epoch_clear(h, &h->live);
+    snprintf(h->ended, sizeof h->ended, "%s",
+             strcmp(type, "finished") ? type : state ? state : "done");
+}
+
 int history_add(struct history *h, const char *line, size_t len,
                 struct error *err)
 {
@@ -389,8 +419,10 @@ int history_add(struct history *h, const char *line, size_t len,
         rc = add_epoch(h, event, err);
     else if (!strcmp(type, "live"))
         rc = add_live(h, event, err);
-    else if (!strcmp(type, "interrupted") || event_is_last(type))
+    else if (!strcmp(type, "interrupted"))
         epoch_clear(h, &h->live);
+    else if (event_is_last(type))
+        add_last(h, event, type);
     json_decref(event);
     return rc;
 }

@@ -68,7 +68,17 @@ struct early_step {
     int     n_values;
 };
 
+// What the network is, as far as the views' rules and theory go.
+struct history_net {
+    bool known;                     // `started` had a spec
+    bool skip, norm, kaiming;       // any skips; batch norm; init kaiming
+    int  classes;                   // 0 = not said
+};
+
 struct history {
+    struct history_net    net;
+    char                  ended[12];    // "done", "diverged", "failed",
+                                        // "cancelled"; "" = goes on
     struct history_layer *layers;   // in network order
     int                   n_layers;
     struct series *series;          // as they came: quantity by quantity, each

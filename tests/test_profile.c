@@ -127,8 +127,8 @@ static void test_only_the_main_path_counts(void **state)
     check_near(number(slope_of(answer), "r2"), 1, 1e-12);
     const json_t *epoch = json_array_get(json_object_get(answer, "epochs"), 0);
     const json_t *layers = json_object_get(epoch, "layers");
-    json_t *want = json_pack("{s:s, s:i, s:f, s:f, s:f, s:f, s:f}",
-        "layer", "layer1.0.conv1", "depth", 2, "median", 2.0, "p05", 2.0,
+    json_t *want = json_pack("{s:s, s:i, s:b, s:f, s:f, s:f, s:f, s:f}",
+        "layer", "layer1.0.conv1", "depth", 2, "main", 1, "median", 2.0, "p05", 2.0,
         "p25", 2.0, "p75", 2.0, "p95", 2.0);
     assert_int_equal(json_array_size(layers), 5);
     assert_true(json_equal(json_array_get(layers, 1), want));
@@ -157,6 +157,41 @@ static void test_zeros_and_nulls_are_left_out(void **state)
     assert_true(json_is_null(json_object_get(slope, "factor_per_layer")));
     assert_true(json_is_null(json_object_get(slope, "r2")));
     json_decref(answer);
+}
+
+static json_t *started_with(const char *model)
+{
+    json_t *started = started_event();
+    json_object_set_new(json_object_get(started, "spec"), "model",
+                        json_loads(model, 0, NULL));
+    return started;
+}
+
+// The factors by hand: sqrt(3.14159 / 2.14159) and 1 / sqrt(6).
+static void test_theory(void **state)
+{
+    (void)state;
+    static const struct { const char *model; double factor; } cases[] = {
+        { "{\"skip\": false, \"norm\": \"batch\"}", 1.211173 },
+        { "{\"skip\": [], \"norm\": \"batch\"}", 1.211173 },
+        { "{\"skip\": false, \"norm\": \"none\"}", 0.408248 },
+        { "{\"skip\": false, \"norm\": \"none\", \"init\": \"kaiming\"}", 1 },
+        { "{\"skip\": true, \"norm\": \"batch\"}", NAN },
+        { "{\"skip\": [\"layer3\"], \"norm\": \"batch\"}", NAN },
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        json_t *answer = profile_of(started_with(cases[i].model),
+            epoch_event(1, json_pack("{s:o}", "conv1", record_of(9, 1))));
+        const json_t *theory = json_object_get(answer, "theory");
+        assert_true(json_is_null(theory) == isnan(cases[i].factor));
+        if (!json_is_null(theory)) {
+            check_near(number(theory, "factor_per_layer"), cases[i].factor,
+                       1e-6);
+            check_near(1 + number(theory, "decades_per_layer"),
+                       1 + log10(cases[i].factor), 1e-6);
+        }
+        json_decref(answer);
+    }
 }
 
 static void test_early_steps(void **state)
@@ -197,6 +232,7 @@ int main(void)
         cmocka_unit_test(test_slope_equals_numpy),
         cmocka_unit_test(test_only_the_main_path_counts),
         cmocka_unit_test(test_zeros_and_nulls_are_left_out),
+        cmocka_unit_test(test_theory),
         cmocka_unit_test(test_early_steps),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

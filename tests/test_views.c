@@ -160,7 +160,8 @@ static void test_nothing_yet(void **state)
     static const char *const empty[VIEW_COUNT] = {
         "{'job': 7, 'quantity': 'grad_out', 'layers': [], 'epochs': []}",
         NULL,
-        "{'job': 7, 'quantity': 'grad_out', 'epochs': [], 'early_steps': []}",
+        "{'job': 7, 'quantity': 'grad_out', 'theory': null, 'epochs': [],"
+        "'early_steps': []}",
         "{'job': 7, 'epochs': []}",
     };
     for (int round = 0; round < 2; round++) {
