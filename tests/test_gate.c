@@ -1,0 +1,164 @@
+// daemon/gate.c and uri.c: what a request may look like, without a socket.
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+#include <cmocka.h>
+
+#include "common/mem.h"
+#include "daemon/gate.h"
+#include "daemon/uri.h"
+
+static char *names[] = { (char *)"grad.example" };
+static const struct gate gate = { .port = 7050, .allow_hosts = names,
+                                  .n_allow_hosts = 1 };
+
+static int check(struct gate_request r)
+{
+    struct error err = { 0 };
+
+    r.method = r.method ? r.method : "GET";
+    r.n_hosts = r.n_hosts ? r.n_hosts : 1;
+    r.host = r.host ? r.host : "localhost:7050";
+    r.n_lengths += r.content_length != NULL;
+    r.n_encodings += r.transfer_encoding != NULL;
+    int status = gate_check(&gate, &r, &err);
+    assert_int_equal(status, err.code);
+    assert_int_equal(status != 0, err.text[0] != '\0');
+    return status;
+}
+
+#define GATE(...) check((struct gate_request){ __VA_ARGS__ })
+
+static void the_host_must_be_one_of_ours(void **state)
+{
+    (void)state;
+    assert_int_equal(GATE(.host = "localhost:7050"), 0);
+    assert_int_equal(GATE(.host = "[::1]:7050"), 0);
+    assert_int_equal(GATE(.host = "GRAD.example:1"), 0);
+    assert_int_equal(GATE(.host = "localhost"), 421);
+    assert_int_equal(GATE(.host = "localhost:7051"), 421);
+    assert_int_equal(GATE(.host = "localhost:"), 421);
+    assert_int_equal(GATE(.host = "localhost: 7050"), 421);
+    assert_int_equal(GATE(.host = "localhost.:7050"), 421);
+    assert_int_equal(GATE(.host = "[::1:7050"), 421);
+    assert_int_equal(GATE(.host = "a.grad.example"), 421);
+    assert_int_equal(GATE(.host = "user@localhost:7050"), 421);
+    assert_int_equal(GATE(.host = "localhost:4294974346"), 421);
+    assert_int_equal(GATE(.n_hosts = 2), 400);
+}
+
+static void only_changes_mind_the_origin(void **state)
+{
+    (void)state;
+    assert_int_equal(GATE(.origin = "http://evil.example"), 0);
+    assert_int_equal(GATE(.method = "POST", .origin = "http://evil.example"),
+                     403);
+    assert_int_equal(GATE(.method = "DELETE", .fetch_site = "cross-site"), 403);
+    assert_int_equal(GATE(.method = "PATCH", .origin = "null"), 403);
+    assert_int_equal(GATE(.method = "POST",
+                          .origin = "http://localhost:7050"), 0);
+    assert_int_equal(GATE(.method = "POST",
+                          .origin = "http://localhost:7050.evil.example"), 403);
+    assert_int_equal(GATE(.method = "POST", .fetch_site = "none"), 0);
+}
+
+static void bodies_are_json_of_one_known_length(void **state)
+{
+    (void)state;
+    const char *json = "application/json";
+
+    assert_int_equal(GATE(.method = "POST", .content_length = "0"), 0);
+    assert_int_equal(GATE(.method = "POST", .content_length = "2"), 415);
+    assert_int_equal(GATE(.method = "POST", .content_length = "2",
+                          .content_type = "text/plain"), 415);
+    assert_int_equal(GATE(.method = "POST", .content_length = "2",
+                          .content_type = "application/json; charset=utf-8"),
+                     0);
+    assert_int_equal(GATE(.method = "POST", .content_length = "1048577",
+                          .content_type = json), 413);
+    assert_int_equal(GATE(.method = "POST", .content_length = "+2",
+                          .content_type = json), 400);
+    assert_int_equal(GATE(.method = "POST", .content_length = "2",
+                          .transfer_encoding = "chunked",
+                          .content_type = json), 400);
+    assert_int_equal(GATE(.method = "POST", .transfer_encoding = "gzip",
+                          .content_type = json), 501);
+    assert_int_equal(GATE(.header_bytes = GATE_HEADER_BYTES + 1), 431);
+}
+
+static void addresses_are_split_then_decoded(void **state)
+{
+    (void)state;
+    struct uri u;
+    struct error err = { 0 };
+
+    assert_int_equal(uri_parse(&u, "/api/v1/a%2Fb?x=1%262&y=a+b&flag", &err),
+                     0);
+    assert_int_equal(u.n_segments, 3);
+    assert_string_equal(u.segments[2], "a/b");
+    assert_string_equal(uri_param(&u, "x"), "1&2");
+    assert_string_equal(uri_param(&u, "y"), "a b");
+    assert_string_equal(uri_param(&u, "flag"), "");
+    assert_null(uri_param(&u, "z"));
+    uri_clear(&u);
+    assert_int_equal(uri_parse(&u, "/", &err), 0);
+    assert_int_equal(u.n_segments, 0);
+    uri_clear(&u);
+}
+
+static void wrong_addresses_are_refused(void **state)
+{
+    (void)state;
+    static const char *const wrong[] = { "", "x", "*", "/%", "/%0", "/%00",
+        "/%0g", "/a?b=%00", "/1/2/3/4/5/6/7/8/9", "http://x/" };
+    struct uri u;
+    struct error err = { 0 };
+    char *text = xmalloc(URI_LONGEST + 2);
+
+    for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++) {
+        assert_true(uri_parse(&u, wrong[i], &err) < 0);
+        uri_clear(&u);
+    }
+    memset(text, '/', URI_LONGEST + 1);
+    text[URI_LONGEST + 1] = '\0';
+    assert_int_equal(uri_parse(&u, text, &err), ERR_LIMIT);
+    uri_clear(&u);
+    free(text);
+}
+
+static void accept_headers_are_understood(void **state)
+{
+    (void)state;
+    static const struct { const char *header, *type; int yes; } rows[] = {
+        { NULL, "application/json", 1 },
+        { "", "application/json", 1 },
+        { "*/*", "text/csv", 1 },
+        { "text/*", "text/csv; charset=utf-8", 1 },
+        { "text/*", "application/json", 0 },
+        { "text/html, application/JSON;q=0.5", "application/json", 1 },
+        { "application/json;q=0", "application/json", 0 },
+        { "application/json; q=0.0, */*", "application/json", 1 },
+        { "application/jsonx", "application/json", 0 },
+        { ",,", "application/json", 0 },
+    };
+
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++)
+        assert_int_equal(uri_accepts(rows[i].header, rows[i].type),
+                         rows[i].yes);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(the_host_must_be_one_of_ours),
+        cmocka_unit_test(only_changes_mind_the_origin),
+        cmocka_unit_test(bodies_are_json_of_one_known_length),
+        cmocka_unit_test(addresses_are_split_then_decoded),
+        cmocka_unit_test(wrong_addresses_are_refused),
+        cmocka_unit_test(accept_headers_are_understood),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
