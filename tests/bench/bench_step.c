@@ -1,8 +1,8 @@
 /* tests/bench/bench_step.c: images per second of training steps on the CPU
  * backend, input resident; one line of JSON.
  *
- * bench_step [--arch resnet50] [--skip] [--size 64] [--batch 16] [--record]
- *            [--warmup 5] [--steps 30] [--threads 0]
+ * bench_step [--arch resnet50] [--skip] [--width 1] [--size 64] [--batch 16]
+ *            [--record] [--warmup 5] [--steps 30] [--threads 0]
  * --record taps the gradient at every layer's output, as a job does.
  */
 #include <getopt.h>
@@ -16,17 +16,19 @@
 
 struct args {
     const char *arch;
-    int skip, record, size, batch, warmup, steps, threads;
+    double      width;
+    int         skip, record, size, batch, warmup, steps, threads;
 };
 
 static struct args parse(int argc, char **argv)
 {
-    struct args a = { .arch = "resnet50", .size = 64, .batch = 16, .warmup = 5,
-                      .steps = 30 };
+    struct args a = { .arch = "resnet50", .width = 1, .size = 64, .batch = 16,
+                      .warmup = 5, .steps = 30 };
     const struct option options[] = {
         { "arch", required_argument, NULL, 'a' },
         { "skip", no_argument, &a.skip, 1 },
         { "record", no_argument, &a.record, 1 },
+        { "width", required_argument, NULL, 'W' },
         { "size", required_argument, NULL, 's' },
         { "batch", required_argument, NULL, 'b' },
         { "warmup", required_argument, NULL, 'w' },
@@ -39,6 +41,7 @@ static struct args parse(int argc, char **argv)
     while ((c = getopt_long(argc, argv, "", options, NULL)) >= 0)
         switch (c) {
         case 'a': a.arch = optarg; break;
+        case 'W': a.width = atof(optarg); break;
         case 's': a.size = atoi(optarg); break;
         case 'b': a.batch = atoi(optarg); break;
         case 'w': a.warmup = atoi(optarg); break;
@@ -64,7 +67,7 @@ static struct graph *build(const struct args *a)
 {
     struct error err = { 0 };
     struct net_opts o = { .arch = a->arch, .norm = NORM_BATCH,
-        .start = START_PYTORCH, .width = 1, .classes = 200,
+        .start = START_PYTORCH, .width = a->width, .classes = 200,
         .batch = a->batch, .image_size = a->size,
         .input = { .mean = { 0.485, 0.456, 0.406 },
                    .std = { 0.229, 0.224, 0.225 } } };
