@@ -1,0 +1,442 @@
+/* All kernels but batch norm's, run on a CPU, against plain loops: sizes that
+ * fill no block and no pack, both types. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include "tests/kernels.h"
+#include "worker/augment.h"
+#include "worker/resize.h"
+#include "gpu/resident.h"
+
+static const size_t sizes[] = { 1, 8, 37, 1000, 4099 };
+enum { SIZES = sizeof sizes / sizeof *sizes };
+
+// ---- number by number ----------------------------------------------------------
+
+static void check_eltwise(enum elem e, size_t n)
+{
+    struct array a = array_new(e, n, 1, 1, 0), b = array_new(e, n, 2, 1, 0);
+    struct array y = array_new(e, n, 3, 1, 0), d = array_new(e, n, 4, 1, 0);
+    double *relu = doubles(n), *sum = doubles(n), *back = doubles(n);
+
+    for (size_t i = 0; i < n; i++) {
+        relu[i] = fmax(a.x[i], 0);
+        sum[i] = (double)a.x[i] + b.x[i];
+        back[i] = d.x[i] + (a.x[i] > 0 ? b.x[i] : 0);
+    }
+    launch_relu_back(d.inside, true, b.inside, a.inside, e, n, NULL);
+    array_is(&d, back, rounding(e), 1, "relu back");
+    launch_relu(y.inside, a.inside, e, n, NULL);
+    array_is(&y, relu, 0, 0, "relu");
+    launch_add(a.inside, a.inside, b.inside, e, n, NULL);
+    array_is(&a, sum, rounding(e), 1, "add");
+    launch_fill(y.inside, e, n, 5, NULL);
+    array_load(&y);
+    for (size_t i = 0; i < n; i++)
+        assert_true(y.x[i] >= -1 && y.x[i] <= 1);
+    array_free(&a), array_free(&b), array_free(&y), array_free(&d);
+}
+
+static void test_eltwise(void **state)
+{
+    (void)state;
+    for (int e = 0; e < ELEMS; e++)
+        for (int i = 0; i < SIZES; i++)
+            check_eltwise((enum elem)e, sizes[i]);
+}
+
+static void test_bf16_rounds_to_even(void **state)
+{
+    // The second and third lie in the middle of two.
+    const float from[] = { 1, 1.00390625f, 1.01171875f, -3e38f, 1e-30f };
+    uint16_t inside[5];
+    float back[5];
+
+    (void)state;
+    launch_cast(inside, ELEM_BF16, from, ELEM_F32, 5, NULL);
+    launch_cast(back, ELEM_F32, inside, ELEM_BF16, 5, NULL);
+    for (int i = 0; i < 5; i++)
+        assert_true(fabsf(back[i] - from[i]) <= 0x1p-8f * fabsf(from[i]));
+    assert_true(back[1] == 1 && back[2] == 1.015625f);
+}
+
+// ---- bias ----------------------------------------------------------------------
+
+static void check_bias(struct grid g)
+{
+    size_t n = g.rows * (size_t)g.c, c = (size_t)g.c;
+    struct array y = array_new(g.elem, n, 1, 1, 0);
+    struct array b = array_new(ELEM_F32, c, 2, 1, 0);
+    float *partial = xcalloc(kernel_partials(g), sizeof *partial);
+    unsigned *counter = xcalloc((size_t)kernel_counters(g), sizeof *counter);
+    double *want = doubles(n), *sum = doubles(c);
+
+    for (size_t i = 0; i < n; i++) {
+        want[i] = (double)y.x[i] + b.x[i % c];
+        sum[i % c] += y.x[i];
+    }
+    float *db = xcalloc(c, sizeof *db);
+    launch_bias_back(db, y.inside, g, partial, counter, NULL);
+    for (size_t i = 0; i < c; i++)
+        assert_true(fabs(db[i] - sum[i]) <= 1e-5 * sqrt((double)g.rows));
+    launch_bias(y.inside, g, b.inside, NULL);
+    array_is(&y, want, rounding(g.elem), 1, "bias");
+    free(db), free(partial), free(counter), free(sum);
+    array_free(&y), array_free(&b);
+}
+
+static void test_bias(void **state)
+{
+    (void)state;
+    check_bias((struct grid){ ELEM_F32, 2000, 20 });
+    check_bias((struct grid){ ELEM_F32, 5, 7 });
+    check_bias((struct grid){ ELEM_BF16, 333, 72 });
+    check_bias((struct grid){ ELEM_BF16, 1, 3 });
+}
+
+// ---- pooling -------------------------------------------------------------------
+
+static size_t at(int h, int w, int c, struct pool p, int n)
+{
+    return (((size_t)n * (size_t)p.h + (size_t)h) * (size_t)p.w + (size_t)w) *
+           (size_t)p.c + (size_t)c;
+}
+
+// Place of the maximum of one window, the first in row-major order.
+static size_t maximum(const float *x, struct pool p, int n, int row, int col,
+                      int c)
+{
+    size_t best = SIZE_MAX;
+
+    for (int k = 0; k < p.k * p.k; k++) {
+        int h = row * p.stride - p.pad + k / p.k;
+        int w = col * p.stride - p.pad + k % p.k;
+        if (h < 0 || h >= p.h || w < 0 || w >= p.w)
+            continue;
+        size_t i = at(h, w, c, p, n);
+        if (best == SIZE_MAX || x[i] > x[best])
+            best = i;
+    }
+    return best;
+}
+
+// Numbers of few values, so that windows hold several maxima.
+static void check_maxpool(struct pool p, bool adds)
+{
+    size_t n = (size_t)p.n * (size_t)p.h * (size_t)p.w * (size_t)p.c;
+    size_t m = (size_t)p.n * (size_t)p.rows * (size_t)p.cols * (size_t)p.c;
+    struct array x = array_new(p.elem, n, 1, 1, 0);
+    struct array y = array_new(p.elem, m, 2, 1, 0);
+    struct array dy = array_new(p.elem, m, 3, 1, 0);
+    struct array dx = array_new(p.elem, n, 4, 1, 0);
+    double *want = doubles(m), *back = doubles(n);
+    uint8_t *place = aligned_alloc(64, (m + 63) / 64 * 64);
+
+    for (size_t i = 0; i < n; i++) {
+        x.x[i] = roundf(x.x[i] * 2);
+        back[i] = adds ? dx.x[i] : 0;
+    }
+    array_store(&x);
+    for (size_t i = 0; i < m; i++) {
+        size_t pixel = i / (size_t)p.c;
+        size_t best = maximum(x.x, p,
+            (int)(pixel / (size_t)(p.rows * p.cols)),
+            (int)(pixel / (size_t)p.cols % (size_t)p.rows),
+            (int)(pixel % (size_t)p.cols), (int)(i % (size_t)p.c));
+        want[i] = x.x[best];
+        back[best] += dy.x[i];
+    }
+    launch_maxpool(y.inside, place, x.inside, p, NULL);
+    array_is(&y, want, 0, 0, "maxpool");
+    launch_maxpool_back(dx.inside, adds, dy.inside, place, p, NULL);
+    array_is(&dx, back, rounding(p.elem), 1, "maxpool back");
+    free(place);
+    array_free(&x), array_free(&y), array_free(&dy), array_free(&dx);
+}
+
+static void test_maxpool(void **state)
+{
+    (void)state;
+    check_maxpool((struct pool){ ELEM_F32, 2, 9, 11, 12, 5, 6, 3, 2, 1 }, 0);
+    check_maxpool((struct pool){ ELEM_F32, 1, 8, 10, 3, 4, 5, 2, 2, 0 }, true);
+    check_maxpool((struct pool){ ELEM_BF16, 3, 7, 7, 24, 4, 4, 3, 2, 1 }, 0);
+    check_maxpool((struct pool){ ELEM_BF16, 1, 5, 5, 5, 5, 5, 3, 1, 1 }, true);
+    // A row and a column that no window sees.
+    check_maxpool((struct pool){ ELEM_F32, 1, 8, 9, 4, 2, 3, 3, 3, 0 }, 0);
+}
+
+static void check_avgpool(struct pool p, bool adds)
+{
+    size_t plane = (size_t)p.h * (size_t)p.w, c = (size_t)p.c;
+    size_t n = (size_t)p.n * plane * c, m = (size_t)p.n * c;
+    struct array x = array_new(p.elem, n, 1, 1, 0);
+    struct array dx = array_new(p.elem, n, 2, 1, 0);
+    struct array y = array_new(ELEM_F32, m, 3, 1, 0);
+    struct array dy = array_new(ELEM_F32, m, 4, 1, 0);
+    double *want = doubles(m), *back = doubles(n);
+
+    for (size_t i = 0; i < n; i++) {
+        size_t to = i / (plane * c) * c + i % c;
+        want[to] += (double)x.x[i] / (double)plane;
+        back[i] = dy.x[to] / (double)plane + (adds ? dx.x[i] : 0);
+    }
+    launch_avgpool(y.inside, x.inside, p, NULL);
+    array_is(&y, want, 1e-5, 1, "avgpool");
+    launch_avgpool_back(dx.inside, adds, dy.inside, p, NULL);
+    array_is(&dx, back, rounding(p.elem), 1, "avgpool back");
+    array_free(&x), array_free(&y), array_free(&dy), array_free(&dx);
+}
+
+static void test_avgpool(void **state)
+{
+    (void)state;
+    check_avgpool((struct pool){ .elem = ELEM_F32, .n = 3, .h = 7, .w = 7,
+                                 .c = 100 }, false);
+    check_avgpool((struct pool){ .elem = ELEM_BF16, .n = 2, .h = 7, .w = 6,
+                                 .c = 136 }, true);
+    check_avgpool((struct pool){ .elem = ELEM_BF16, .n = 5, .h = 1, .w = 1,
+                                 .c = 9 }, false);
+}
+
+// ---- loss ----------------------------------------------------------------------
+
+// Labels -1 are padding. far: logits whose exponentials overflow.
+static void check_xent(int n, int c, bool far)
+{
+    size_t all = (size_t)n * (size_t)c;
+    struct array x = array_new(ELEM_F32, all, 1, far ? 1000 : 3, 0);
+    struct array dx = array_new(ELEM_F32, all, 2, 1, 0);
+    int32_t *labels = xcalloc((size_t)n, sizeof *labels);
+    struct score *rows = xcalloc((size_t)n, sizeof *rows), score;
+    unsigned counter = 0;
+    double *back = doubles(all), loss = 0;
+    int valid = 0, correct = 0;
+
+    for (int i = 0; i < n; i++) {
+        labels[i] = i % 3 == 2 ? -1 : (7 * i) % c;
+        valid += labels[i] >= 0;
+    }
+    for (int i = 0; i < n; i++) {
+        const float *row = x.x + (size_t)i * (size_t)c;
+        int top = 0;
+        double sum = 0;
+        for (int j = 1; j < c; j++)
+            top = row[j] > row[top] ? j : top;
+        for (int j = 0; j < c; j++)
+            sum += exp((double)row[j] - row[top]);
+        if (labels[i] < 0)
+            continue;
+        loss += (row[top] + log(sum) - row[labels[i]]) / valid;
+        correct += top == labels[i];
+        for (int j = 0; j < c; j++)
+            back[(size_t)i * (size_t)c + (size_t)j] =
+                (exp((double)row[j] - row[top]) / sum - (j == labels[i])) /
+                valid;
+    }
+    launch_xent((struct xent){ &score, dx.inside, false, rows, &counter },
+                x.inside, labels, n, c, NULL);
+    assert_true(fabs(score.loss - loss) <= 1e-6 * fmax(1, fabs(loss)));
+    assert_int_equal(score.correct, correct);
+    assert_int_equal(score.valid, valid);
+    assert_int_equal(counter, 0);
+    // expf of a difference of up to 3 is within some 1e-7.
+    array_is(&dx, back, 1e-5, 0.01 / valid, "dx");
+    free(labels), free(rows);
+    array_free(&x), array_free(&dx);
+}
+
+static void test_xent(void **state)
+{
+    (void)state;
+    check_xent(1, 2, false);
+    check_xent(5, 7, false);
+    check_xent(130, 3, false);
+    check_xent(4, 1000, false);
+    check_xent(4, 129, true);
+}
+
+// ---- norms ---------------------------------------------------------------------
+
+static void test_norms_of_any_size(void **state)
+{
+    static const float scales[] = { 1e-22f, 1, 1e10f };
+    struct tap_segment rows[6];
+    struct array arrays[6];
+    double partials[64], norms[6];
+    int first = 0, most = 0;
+
+    (void)state;
+    for (int i = 0; i < 6; i++) {
+        size_t n = i % 2 ? 17 : 40003;
+        arrays[i] = array_new(i < 3 ? ELEM_F32 : ELEM_BF16, n, (uint64_t)i,
+                              scales[i % 3], 0);
+        rows[i] = (struct tap_segment){ arrays[i].inside, n,
+            (int32_t)arrays[i].elem, first, tap_partials(n) };
+        first += rows[i].count;
+        most = rows[i].count > most ? rows[i].count : most;
+    }
+    assert_true(first <= 64);
+    launch_tap_squares(rows, 6, most, partials, NULL);
+    struct score from = { 3, 2, 1 }, to = { 0 };
+    launch_tap_finish(norms, rows, 6, partials, &to, &from, NULL);
+    for (int i = 0; i < 6; i++) {
+        double sum = 0;
+        for (size_t k = 0; k < arrays[i].n; k++)
+            sum += (double)arrays[i].x[k] * arrays[i].x[k];
+        assert_true(fabs(norms[i] - sqrt(sum)) <= 1e-12 * sqrt(sum));
+        array_free(&arrays[i]);
+    }
+    assert_true(to.loss == 3 && to.correct == 2 && to.valid == 1);
+    launch_tap_finish(norms, rows, 0, partials, &to, &from, NULL);
+}
+
+// ---- input ---------------------------------------------------------------------
+
+static uint8_t *bytes(size_t n, uint64_t seed)
+{
+    uint8_t *x = xmalloc(n);
+
+    for (size_t i = 0; i < n; i++)
+        x[i] = (uint8_t)rng_bits(seed, 9, i);
+    return x;
+}
+
+// y must be image `want` (h, w, 3), normalised, padded to c channels.
+static void check_input(struct input_args a, const uint8_t *want)
+{
+    size_t pixels = (size_t)a.n * (size_t)a.h * (size_t)a.w, c = (size_t)a.c;
+    struct array y = array_new(a.elem, pixels * c, 1, 1, 0);
+    double *expected = doubles(pixels * c);
+
+    for (int i = 0; i < 3; i++) {
+        a.mean[i] = 0.4f + 0.1f * (float)i;
+        a.std[i] = 0.2f;
+    }
+    a.y = y.inside;
+    for (size_t i = 0; i < pixels * c; i++)
+        if (i % c < 3)
+            expected[i] = (want[i / c * 3 + i % c] / 255.0 - a.mean[i % c]) /
+                          a.std[i % c];
+    launch_input(&a, NULL);
+    array_is(&y, expected, rounding(a.elem), 1, "input");
+    array_free(&y);
+}
+
+static void test_images_are_gathered_and_normalised(void **state)
+{
+    enum { H = 5, W = 7, ONE = H * W * 3 };
+    const int32_t index[] = { 3, 0, 3 };
+    uint8_t *pixels = bytes(4 * ONE, 1), want[3 * ONE];
+
+    (void)state;
+    for (int i = 0; i < 3; i++)
+        memcpy(want + i * ONE, pixels + index[i] * ONE, ONE);
+    for (int e = 0; e < ELEMS; e++) {
+        struct input_args a = { .elem = (enum elem)e, .n = 3, .h = H, .w = W,
+            .c = elem_pack((enum elem)e), .pixels = pixels, .from_h = H,
+            .from_w = W, .index = index };
+        check_input(a, want);
+        a.index = NULL;
+        check_input(a, pixels);
+    }
+    free(pixels);
+}
+
+// As worker/augment.c moves and flips; it draws, so draws are looked for that
+// give the wanted moves.
+static void test_images_are_moved_as_on_the_cpu(void **state)
+{
+    enum { SIDE = 16, ONE = SIDE * SIDE * 3, PAD = SIDE / 8, N = 12 };
+    uint8_t *pixels = bytes(N * ONE, 2), *want = xmalloc(N * ONE);
+    int32_t move[N];
+
+    (void)state;
+    for (int i = 0; i < N; i++) {
+        uint64_t stream = STREAM_AUGMENT + 1, k = 4 * (uint64_t)i;
+        int d[2];
+        for (uint64_t j = 0; j < 2; j++)
+            d[j] = (int)((rng_bits(5, stream, k + 1 + j) >> 32) *
+                         (2 * PAD + 1) >> 32) - PAD;
+        move[i] = move_pack(rng_bits(5, stream, k) >> 63, d[0], d[1]);
+        augment_rgb(want + i * ONE, pixels + i * ONE, SIDE, AUGMENT_CROP_FLIP,
+                    5, 1, i);
+    }
+    check_input((struct input_args){ .elem = ELEM_F32, .n = N, .h = SIDE,
+        .w = SIDE, .c = 4, .pixels = pixels, .from_h = SIDE, .from_w = SIDE,
+        .move = move }, want);
+    free(pixels), free(want);
+}
+
+static void check_resize(int h, int w, int to_h, int to_w)
+{
+    size_t from = (size_t)h * (size_t)w * 3;
+    size_t to = (size_t)to_h * (size_t)to_w * 3;
+    uint8_t *pixels = bytes(2 * from, 3), *want = xmalloc(2 * to);
+    struct images im = { pixels, NULL, 2, h, w };
+    struct resident r = { 0 };
+    struct error err = { 0 };
+
+    for (int i = 0; i < 2; i++)
+        resize_rgb(want + (size_t)i * to, to_w, to_h,
+                   pixels + (size_t)i * from, w, h);
+    assert_int_equal(resident_take(&r, &im, to_h, to_w, NULL, &err), 1);
+    check_input((struct input_args){ .elem = ELEM_F32, .n = 2, .h = to_h,
+        .w = to_w, .c = 4, .pixels = r.pixels, .from_h = h, .from_w = w,
+        .down = r.down, .across = r.across }, want);
+    resident_drop(&r);
+    free(pixels), free(want);
+}
+
+static void test_images_are_resized_as_pillow_does(void **state)
+{
+    (void)state;
+    check_resize(16, 16, 16, 16);
+    check_resize(8, 8, 28, 28);
+    check_resize(30, 41, 16, 16);
+    check_resize(16, 31, 16, 9);
+    check_resize(7, 16, 20, 16);
+    check_resize(1, 1, 5, 4);
+}
+
+// ---- layouts -------------------------------------------------------------------
+
+static void test_layouts_come_back(void **state)
+{
+    struct layout l = { ELEM_BF16, 3, 5, 8, 6 };
+    struct array x = array_new(ELEM_BF16, 90, 1, 1, 0);
+    float back[90];
+    struct array inside = array_new(ELEM_BF16, 144, 2, 1, 0);
+
+    (void)state;
+    launch_to_inside(inside.inside, x.x, l, NULL);
+    array_load(&inside);
+    for (size_t i = 0; i < 144; i++) {
+        size_t n = i / 48, plane = i / 8 % 6, c = i % 8;
+        assert_true(inside.x[i] == (c < 5 ? x.x[(n * 5 + c) * 6 + plane] : 0));
+    }
+    launch_to_outside(back, inside.inside, l, NULL);
+    assert_memory_equal(back, x.x, sizeof back);
+    array_free(&x), array_free(&inside);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_eltwise),
+        cmocka_unit_test(test_bf16_rounds_to_even),
+        cmocka_unit_test(test_bias),
+        cmocka_unit_test(test_maxpool),
+        cmocka_unit_test(test_avgpool),
+        cmocka_unit_test(test_xent),
+        cmocka_unit_test(test_norms_of_any_size),
+        cmocka_unit_test(test_images_are_gathered_and_normalised),
+        cmocka_unit_test(test_images_are_moved_as_on_the_cpu),
+        cmocka_unit_test(test_images_are_resized_as_pillow_does),
+        cmocka_unit_test(test_layouts_come_back),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
