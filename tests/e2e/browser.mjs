@@ -12,11 +12,11 @@ export async function startBrowser() {
 // A page that remembers what it must not do: errors and foreign requests.
 export async function openPage(browser, url, options = {}) {
   const page = await browser.newPage({ viewport: { width: 1360, height: 1200 }, ...options });
-  const wrong = [];
+  const wrong = [], { origin } = new URL(url);
   page.on('console', (m) => { if (m.type() === 'error') wrong.push(`console: ${m.text()}`); });
   page.on('pageerror', (e) => wrong.push(`exception: ${e.message}`));
   page.on('request', (r) => {
-    if (!r.url().startsWith(url) && !/^(data|blob):/.test(r.url())) wrong.push(`request: ${r.url()}`);
+    if (new URL(r.url()).origin !== origin && !/^(data|blob):/.test(r.url())) wrong.push(`request: ${r.url()}`);
   });
   await page.goto(url);
   return { page, wrong };

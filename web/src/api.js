@@ -26,18 +26,26 @@ export const getMetrics = (id) => get(`/jobs/${id}/metrics`);
 export const getProfile = (id, parameters = {}) =>
   get(`/jobs/${id}/profile${query(parameters)}`);
 
+const LAST_TYPES = ['finished', 'failed', 'cancelled'];
 const EVENT_TYPES = ['queued', 'started', 'loading', 'live', 'epoch', 'warning',
-  'paused', 'resumed', 'interrupted', 'finished', 'failed', 'cancelled'];
+  'paused', 'resumed', 'interrupted', ...LAST_TYPES];
 
 // Follows Server-Sent Events: of one job after event `since`, or of all jobs
 // (id null). The browser reconnects by itself with Last-Event-ID.
 //   onEvent(event)    one parsed event
-//   onState(state)    'open' or 'lost'
+//   onState(state)    'open', 'lost', or 'ended' after a job's last event
 // Returns a function that ends it.
 export function follow(id, since, onEvent, onState) {
   const path = id === null ? '/events' : `/jobs/${id}/events`;
   const source = new EventSource(BASE + path + query({ since }));
-  const receive = (message) => onEvent(JSON.parse(message.data));
+  const receive = (message) => {
+    const event = JSON.parse(message.data);
+    onEvent(event);
+    if (id !== null && LAST_TYPES.includes(event.type)) {
+      source.close();
+      onState('ended');
+    }
+  };
 
   source.onmessage = receive;
   for (const type of EVENT_TYPES) source.addEventListener(type, receive);

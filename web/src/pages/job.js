@@ -13,9 +13,9 @@ import { badge } from './jobs.js';
 const HISTOGRAM_HEIGHT = 470, FRAME_MILLIS = 700;
 
 export async function jobPage(root, onState, ids) {
-  const page = { tracks: [], chosen: null, timer: null, frame: 0 };
+  const page = { tracks: [], panels: [], chosen: null, timer: null, frame: 0 };
   const redraw = () => {
-    page.frame ||= requestAnimationFrame(() => {
+    if (page.panels.length) page.frame ||= requestAnimationFrame(() => {
       page.frame = 0;
       draw(page);
     });

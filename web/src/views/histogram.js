@@ -70,7 +70,7 @@ function numbers(layer) {
 
 function rowSeries(i, name, layer, edges) {
   return {
-    type: 'line', name, xAxisIndex: i, yAxisIndex: i, step: 'end',
+    type: 'line', name, xAxisIndex: i, yAxisIndex: i, step: 'start',
     data: layer ? outline(layer.counts, edges) : [], showSymbol: false,
     lineStyle: { width: 1.5, color: SERIES[i % SERIES.length] },
     itemStyle: { color: SERIES[i % SERIES.length] },
