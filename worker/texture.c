@@ -4,19 +4,15 @@
 
 #include "common/rng.h"
 
+// Chosen so that a ResNet-50 that can learn does so on 640 images in three
+// epochs from PyTorch's start at lr 0.01 (0.70, without skips 0.13). More
+// contrast, more noise, or a pattern that moves from image to image made that
+// a matter of luck (0.2 to 0.7).
 enum {
     CELLS = 6,                  // a side of the pattern
-    NOISE = 40,                 // largest change of a byte by noise
-    WANDER = 32,                // moved by up to 1 / WANDER of the side;
-                                // more keeps a ResNet-50 from learning 640
-                                // images in three epochs
+    DARKEST = 64,               // colours are DARKEST .. DARKEST + 127
+    NOISE = 20,                 // largest change of a byte by noise
 };
-
-// Uniform in 0..n-1.
-static int below(uint64_t bits, int n)
-{
-    return (int)((bits >> 32) * (uint64_t)n >> 32);
-}
 
 static uint8_t add_noise(int byte, int noise)
 {
@@ -33,21 +29,17 @@ void texture_render(uint8_t *pixels, int size, int classes, uint64_t seed,
     uint8_t cell[CELLS][CELLS][3];
 
     for (int i = 0; i < CELLS * CELLS * 3; i++)
-        (&cell[0][0][0])[i] = (uint8_t)(rng_bits(seed, of_class, i) >> 56);
+        (&cell[0][0][0])[i] =
+            (uint8_t)(DARKEST + (rng_bits(seed, of_class, i) >> 57));
 
-    int reach = size / WANDER;
-    int dx = below(rng_bits(seed, of_image, 0), 2 * reach + 1) + size - reach;
-    int dy = below(rng_bits(seed, of_image, 1), 2 * reach + 1) + size - reach;
     size_t at = 0;
-    for (int y = 0; y < size; y++) {
-        int row = (y + dy) % size * CELLS / size;
+    for (int y = 0; y < size; y++)
         for (int x = 0; x < size; x++) {
-            const uint8_t *from = cell[row][(x + dx) % size * CELLS / size];
+            const uint8_t *from = cell[y * CELLS / size][x * CELLS / size];
             for (int c = 0; c < 3; c++, at++, noise >>= 8) {
                 if (at % 8 == 0)        // eight bytes of noise a draw
-                    noise = rng_bits(seed, of_image, 2 + at / 8);
+                    noise = rng_bits(seed, of_image, at / 8);
                 pixels[at] = add_noise(from[c], noise & 255);
             }
         }
-    }
 }

@@ -1,8 +1,8 @@
 /* worker/texture.h: the built-in textures.
  *
  * A class is a pattern of 6 x 6 coloured cells, drawn once from its seed. An
- * image is the pattern enlarged, moved a little (round the edges) and covered
- * with noise. Integers only: the same bytes on every machine.
+ * image is the pattern enlarged and covered with noise. Integers only: the
+ * same bytes on every machine.
  */
 #pragma once
 #include <stdint.h>
