@@ -165,11 +165,13 @@ static int train(const struct opts *o, int attempt)
     return rc;
 }
 
-// Threads that wait for each other must not spin: on a machine that does other
-// work too they would take their own partner's core (measured with two cores
-// and six busy programs: 3 images/s spinning, 22 sleeping). The OpenMP library
-// reads its policy before main(), hence the second exec; by the program's path,
-// since top would show "exe" otherwise.
+// Threads that wait for each other must not spin for long: on a machine that
+// does other work too they would take their own partner's core (measured with
+// two cores and six busy programs: 3 images/s by libgomp's own rule, 22 when
+// they sleep at once). 10000 turns, some tenths of a millisecond, cost little
+// there and bring 10 % on two free cores. libgomp reads its policy before
+// main(), hence the second exec; by the program's path, since top would show
+// "exe" otherwise.
 static void wait_without_spinning(char **argv)
 {
     char path[PATH_MAX];
@@ -178,7 +180,7 @@ static void wait_without_spinning(char **argv)
     if (n <= 0 || getenv("OMP_WAIT_POLICY") || getenv("GOMP_SPINCOUNT"))
         return;
     path[n] = 0;
-    setenv("OMP_WAIT_POLICY", "passive", 1);
+    setenv("GOMP_SPINCOUNT", "10000", 1);
     execv(path, argv);                  // on failure: go on, only slower
 }
 
