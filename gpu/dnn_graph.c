@@ -222,6 +222,20 @@ static bool has(const cudnnBackendNumericalNote_t *notes, int64_t n,
     return false;
 }
 
+// Products of float32 as they are, added up one by one.
+static bool exact(const cudnnBackendNumericalNote_t *notes, int64_t n)
+{
+    static const cudnnBackendNumericalNote_t shortcuts[] = {
+        CUDNN_NUMERICAL_NOTE_TENSOR_CORE,
+        CUDNN_NUMERICAL_NOTE_DOWN_CONVERT_INPUTS,
+        CUDNN_NUMERICAL_NOTE_FFT, CUDNN_NUMERICAL_NOTE_WINOGRAD };
+
+    for (size_t i = 0; i < sizeof shortcuts / sizeof *shortcuts; i++)
+        if (has(notes, n, shortcuts[i]))
+            return false;
+    return true;
+}
+
 // Whether the engine of this proposal does what is wanted.
 static bool acceptable(desc config, const struct dnn_conv *at)
 {
@@ -237,9 +251,7 @@ static bool acceptable(desc config, const struct dnn_conv *at)
         cudnnBackendGetAttribute(engine, CUDNN_ATTR_ENGINE_NUMERICAL_NOTE,
             CUDNN_TYPE_NUMERICAL_NOTE, MAX_NOTES, &n, notes) == 0)
         ok = !has(notes, n, CUDNN_NUMERICAL_NOTE_NONDETERMINISTIC) &&
-             (at->elem != ELEM_F32 || at->tf32 ||
-              (!has(notes, n, CUDNN_NUMERICAL_NOTE_TENSOR_CORE) &&
-               !has(notes, n, CUDNN_NUMERICAL_NOTE_DOWN_CONVERT_INPUTS)));
+             (at->elem != ELEM_F32 || at->tf32 || exact(notes, n));
     cudnnBackendDestroyDescriptor(engine);
     return ok;
 }

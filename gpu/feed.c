@@ -21,6 +21,7 @@ struct feed {
     size_t        labels, index, pixels, bytes;     // offsets in a block; end
     float        *values;               // (n, c, h, w) on the device, when
                                         // a slot came with values once
+    bool          resident;             // slots name images by index
 };
 
 static size_t rounded(size_t bytes)
@@ -123,17 +124,19 @@ int feed_reside(struct gpu_plan *p, const struct images *im, struct error *err)
 {
     struct shape s = graph_shape(p->base.graph, p->base.graph->input);
 
-    if (s.c != 3)
-        return 0;
-    return resident_take(&p->store->resident, im, s.h, s.w, plan_stream(p),
-                         err);
+    int rc = s.c != 3 ? 0 : resident_take(&p->store->resident, im, s.h, s.w,
+                                          plan_stream(p), err);
+
+    if (rc >= 0)
+        p->feed->resident = rc;
+    return rc;
 }
 
 enum source feed_source(const struct gpu_plan *p, int slot)
 {
     if (p->feed->places[slot].seam.values)
         return SOURCE_VALUES;
-    return p->store->resident.host ? SOURCE_RESIDENT : SOURCE_PIXELS;
+    return p->feed->resident ? SOURCE_RESIDENT : SOURCE_PIXELS;
 }
 
 static char *device_of(const struct gpu_plan *p)

@@ -9,7 +9,8 @@ int  feed_open(struct gpu_plan *p, struct error *err);
 void feed_close(struct gpu_plan *p);
 
 struct slot *feed_slot(const struct gpu_plan *p, int slot);
-// As backend.reside. Plans that share a store share the images.
+// As backend.reside. Plans that share a store share the images; while they hold
+// one set, another one does not fit.
 int  feed_reside(struct gpu_plan *p, const struct images *im,
                  struct error *err);
 

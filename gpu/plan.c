@@ -20,9 +20,25 @@ enum { ALIGN = 256, MAX_SLOTS = 1024 };
 // The module's one name; all others stay inside.
 extern const struct backend backend_cuda;
 
+// Every way in: CUDA keeps the current device by thread, and a plan may have
+// moved to another one.
 static struct gpu_plan *of(struct plan *p)
 {
+    if (p)
+        cudaSetDevice(p->opts.device);
     return (struct gpu_plan *)p;
+}
+
+static int gpu_submit(struct plan *plan, int slot, enum mode mode, double lr,
+                      struct error *err)
+{
+    return step_submit(of(plan), slot, mode, lr, err);
+}
+
+static int gpu_collect(struct plan *plan, struct result *out,
+                       struct error *err)
+{
+    return step_collect(of(plan), out, err);
 }
 
 // Without a driver or a device: 0.
@@ -337,8 +353,8 @@ const struct backend backend_cuda = {
     .destroy = gpu_destroy,
     .reside = gpu_reside,
     .slot = gpu_slot,
-    .submit = step_submit,
-    .collect = step_collect,
+    .submit = gpu_submit,
+    .collect = gpu_collect,
     .write = gpu_write,
     .read = gpu_read,
     .steps = gpu_steps,

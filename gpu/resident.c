@@ -102,10 +102,9 @@ int resident_take(struct resident *r, const struct images *im, int to_h,
     size_t left, total;
     int rc = 0;
 
-    if (r->host == im->pixels && r->n == im->n && r->h == im->h &&
-        r->w == im->w)
-        return 1;
-    resident_drop(r);
+    if (r->host)
+        return r->host == im->pixels && r->n == im->n && r->h == im->h &&
+               r->w == im->w;
     CUDA_TRY(cudaMemGetInfo(&left, &total));
     if (bytes + SPARE_BYTES > left)
         return 0;

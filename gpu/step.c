@@ -98,10 +98,9 @@ static int check_slot(const struct gpu_plan *p, int slot, enum mode mode,
     return check_labels(p, slot, err);
 }
 
-int step_submit(struct plan *plan, int slot, enum mode mode, double lr,
+int step_submit(struct gpu_plan *p, int slot, enum mode mode, double lr,
                 struct error *err)
 {
-    struct gpu_plan *p = (struct gpu_plan *)plan;
     struct steps *s = p->steps;
     int rc = check_slot(p, slot, mode, err);
 
@@ -112,19 +111,18 @@ int step_submit(struct plan *plan, int slot, enum mode mode, double lr,
         (rc = feed_send(p, slot, source, optim_next(p->store, lr), err)) ||
         (rc = capture_launch(p, s->captures, slot, mode, source, err)))
         return rc;
-    s->ring[(s->oldest + s->n++) % plan->opts.slots] =
+    s->ring[(s->oldest + s->n++) % p->base.opts.slots] =
         (struct waiting){ slot, mode };
     if (mode == MODE_TRAIN)
         p->store->steps++;
     return 0;
 }
 
-int step_collect(struct plan *plan, struct result *out, struct error *err)
+int step_collect(struct gpu_plan *p, struct result *out, struct error *err)
 {
-    struct gpu_plan *p = (struct gpu_plan *)plan;
     struct steps *s = p->steps;
     struct waiting done = s->ring[s->oldest];
-    size_t bytes = (size_t)plan->graph->n_taps * sizeof *out->taps;
+    size_t bytes = (size_t)p->base.graph->n_taps * sizeof *out->taps;
     int rc;
 
     if (!s->n)
@@ -133,7 +131,7 @@ int step_collect(struct plan *plan, struct result *out, struct error *err)
         (rc = capture_times(s->captures, done.slot, &out->millis,
                             &out->tap_millis, err)))
         return rc;
-    s->oldest = (s->oldest + 1) % plan->opts.slots;
+    s->oldest = (s->oldest + 1) % p->base.opts.slots;
     s->n--;
     out->loss = s->loss = feed_score(p, done.slot)->loss;
     out->correct = feed_score(p, done.slot)->correct;
