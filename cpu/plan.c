@@ -209,6 +209,28 @@ static int check_opts(const struct plan_opts *o, struct plan *share,
     return 0;
 }
 
+// Threads wait for each other twice a node. Where there is hardly anything to
+// share out between two waits one thread is as fast, and undisturbed by what
+// else the machine does: resnet50 at width 0.125 and 32 px makes 4500 images/s
+// on one or two free cores; on busy ones 1200 on one, 25 to 1200 on two.
+static int useful_threads(const struct graph *g)
+{
+    const double least = 5e5;           // operations per node, pass and thread
+    double operations = 0;
+
+    for (int i = 0; i < g->n_nodes; i++) {
+        const struct node *n = &g->nodes[i];
+
+        if (graph_is_layer(g, i))
+            operations += 2.0 * (double)graph_elements(g, n->out) *
+                          (double)graph_elements(g, n->param[0]) /
+                          graph_shape(g, n->param[0]).n;
+    }
+    double share = operations / g->n_nodes / least;
+    int cores = machine_cores();
+    return share < 1 ? 1 : share < cores ? (int)share : cores;
+}
+
 // Groups, stages, primitives, tensors.
 static void set_up(struct cpu_plan *p)
 {
@@ -253,7 +275,7 @@ static int cpu_compile(const struct graph *g, const struct plan_opts *o,
     struct cpu_plan *p = xcalloc(1, sizeof *p);
     p->base = (struct plan){ &backend_cpu, g, *o, 0 };
     if (o->threads == 0)
-        p->base.opts.threads = machine_cores();
+        p->base.opts.threads = useful_threads(g);
     p->shares = share;
     p->store = share ? of(share)->store : store_new(g, o->optim);
     p->base.opts.optim = p->store->optim;

@@ -35,7 +35,8 @@ struct optim {
 
 struct plan_opts {
     int            device, slots;       // ordinal; staging batches, at least 1
-    int            threads;             // 0 = the cores there are
+    int            threads;             // 0 = the cores there are, or fewer
+                                        // where more would not pay
     enum precision precision;
     struct optim   optim;
     uint64_t       seed;
