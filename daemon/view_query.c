@@ -176,7 +176,7 @@ static void read_param(struct view_query *q, enum view view,
     if (i == N_PARAMS) {
         char *names = names_for(view);
         problem(list, given, xasprintf("unknown parameter; there are %s",
-                                       names));
+                                       *names ? names : "none"));
         free(names);
         return;
     }

@@ -15,7 +15,7 @@
 enum { VIEW_MAX_LIST = 256 };
 
 enum view { VIEW_GRADIENTS, VIEW_HISTOGRAMS, VIEW_PROFILE, VIEW_METRICS,
-            VIEW_COUNT };
+            VIEW_VERDICT, VIEW_COUNT };
 
 struct epoch_range { int first, last; };        // VIEW_LAST = the newest
 enum { VIEW_LAST = INT32_MAX };
@@ -49,7 +49,8 @@ void view_query_clear(struct view_query *q);
 // job does not record; before its first record any layer is fine. Caller owns.
 typedef json_t *view_function(const struct history *h,
                               const struct view_query *q, struct error *err);
-view_function view_gradients, view_histograms, view_profile, view_metrics;
+view_function view_gradients, view_histograms, view_profile, view_metrics,
+              view_verdict;
 
 // The rows behind the names, for routes: "gradients" and its function.
 struct view_row { const char *name; view_function *make; };

@@ -211,7 +211,7 @@ static void test_epochs_are_chosen(void **state)
     };
     add_small_job();
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
-        for (int v = 0; v < VIEW_COUNT; v++) {
+        for (int v = 0; v <= VIEW_METRICS; v++) {
             json_t *answer = ask((enum view)v, cases[i].query);
             json_t *epochs = json_object_get(answer, "epochs");
             const json_t *first = json_array_get(epochs, 0);

@@ -1,0 +1,80 @@
+/* daemon/verdict.h: is this training well? Judged from a job's records by few
+ * rules, each a number held against a limit.
+ *
+ * No rule looks at how large a norm is: it depends on the batch, the picture
+ * size and the number of classes. What counts is how norms compare from layer
+ * to layer, zeros, and whether the loss falls. Limits come from the controls
+ * (config/jobs/control-*.json), runs whose verdict is known beforehand; see
+ * docs/experiments.md.
+ */
+#pragma once
+#include "daemon/history.h"
+#include "daemon/slope.h"
+
+enum verdict { VERDICT_UNKNOWN, VERDICT_HEALTHY, VERDICT_VANISHING,
+               VERDICT_EXPLODING, VERDICT_DEAD, VERDICT_STALLED,
+               VERDICT_DIVERGED, VERDICT_COUNT };
+extern const char *const verdict_names[VERDICT_COUNT];
+
+// Name, value, what it bounds. Decades are log10; a slope is in decades a layer
+// towards the input; bottom and top are the first and the last eighth of the
+// main path.
+#define VERDICT_LIMITS(X)                                                      \
+    /* No skip and no norm: -0.51..-0.40. Anything that learned: -0.11 up.  */ \
+    X(vanishing_slope, -0.2, "gradients vanish when the slope is below")       \
+    /* The same: -7..-38 decades. Anything that learned: -3.2 up.           */ \
+    X(vanishing_ratio, -4, "or when log10 of bottom over top is below")        \
+    /* At the start no skip but norm: 0.053..0.083; skips: up to 0.046.     */ \
+    X(exploding_slope, 0.05, "gradients explode when the slope is above")      \
+    X(exploding_ratio, 0.5, "and log10 of bottom over top is above")           \
+    /* Below it a line says nothing about the layers.                       */ \
+    X(line_r2, 0.5, "a slope counts when its line has an r2 of at least")      \
+    X(dead_zeros, 0.99, "a layer is dead when its share of zeros reaches")     \
+    /* Learning rate 0 seems to fall by two errors once in forty epochs.    */ \
+    X(loss_errors, 3, "the loss falls when it does by more standard errors")   \
+    X(loss_fall, 0.01, "and by more than this share of what it was")           \
+    /* Chance is the worst that learning gives; ten times that is no noise. */ \
+    X(diverged_loss, 10, "training diverged when the loss is more times what " \
+      "it was at the start")
+
+struct verdict_limits {
+#define X(name, value, text) double name;
+    VERDICT_LIMITS(X)
+#undef X
+};
+extern const struct verdict_limits verdict_defaults;
+
+// Which rule decided. RULE_NONE: none was broken, or nothing could be judged.
+enum verdict_rule { RULE_NONE, RULE_SLOPE, RULE_RATIO, RULE_GRADIENT_NONFINITE,
+                    RULE_ZEROS, RULE_LOSS, RULE_STILL, RULE_LOSS_NONFINITE,
+                    RULE_LOSS_GREW, RULE_COUNT };
+extern const char *const verdict_rules[RULE_COUNT];
+
+// What was found in one epoch, or in the first step.
+struct finding {
+    enum verdict      verdict;
+    enum verdict_rule rule;
+    int          epoch;             // 0 = the first step
+    struct slope slope;             // of quantity
+    double       loss, loss_first;  // of this epoch and of the first whole one
+    double       loss_error;        // standard error of their difference
+    bool         still;             // no weight moved, by their records
+    int          n_dead;            // layers that gave nothing but zeros
+};
+
+struct findings {
+    enum verdict    verdict;        // over all: of the newest whole epoch
+    int             quantity;       // grad_out, else grad_w; -1 = none
+    struct finding *epochs;         // owned, as history_epoch()
+    int             n_epochs;
+    struct finding  start;          // of step 0; unknown when it was not kept
+    const struct finding *decides;  // NULL while there is nothing
+};
+
+void verdict_find(const struct history *h, const struct verdict_limits *limits,
+                  struct findings *f);
+void verdict_clear(struct findings *f);
+
+// Whether this series gave nothing but zeros in that epoch.
+bool verdict_is_dead(const struct history *h, const struct history_epoch *e,
+                     int series, const struct verdict_limits *limits);
