@@ -147,6 +147,15 @@ static val tangle(struct graph *g, val x)
     return graph_add(g, graph_relu(g, c, "c.relu"), a, "op");
 }
 
+// Backward, relu comes after the convolution and adds to what that left.
+static val relu_adds(struct graph *g, val x)
+{
+    struct conv same = { .out = graph_shape(g, x).c, .k = 1 };
+    val y = graph_relu(g, x, "op.relu");
+
+    return graph_add(g, graph_conv(g, x, "op.conv", same), y, "op");
+}
+
 static val maxpool_3x3_by_2(struct graph *g, val x)
 {
     return graph_maxpool(g, x, "op", (struct maxpool){ .k = 3, .stride = 2,
@@ -203,6 +212,7 @@ static const struct op_case cases[] = {
     { "add to itself", { 2, 3, 8, 8 }, 16, add_twice, FEW_ROUNDINGS, 0 },
     { "residual blocks", { 4, 3, 8, 8 }, 32, blocks, 1e-4, 0 },
     { "many readers", { 2, 3, 6, 6 }, 16, tangle, FEW_ROUNDINGS, 0 },
+    { "relu that adds", { 2, 3, 6, 6 }, 16, relu_adds, FEW_ROUNDINGS, 0 },
     { "maxpool 3x3 by 2", { 2, 3, 12, 12 }, 16, maxpool_3x3_by_2,
       FEW_ROUNDINGS, 0 },
     { "maxpool 3x3 by 2, odd", { 2, 3, 9, 11 }, 20, maxpool_3x3_by_2,
