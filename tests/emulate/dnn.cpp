@@ -3,7 +3,7 @@
  * libraries do. */
 #include <launch.cuh>
 
-#include <cstdlib>
+#include <list>
 #include <vector>
 
 extern "C" {
@@ -11,10 +11,8 @@ extern "C" {
 #include "gpu/dnn.h"
 }
 
-struct dnn { int nothing; };
-struct dnn_plan { struct dnn_conv at; struct dnn_plan *next; };
-
-static struct dnn_plan *plans;          // freed when cuDNN is closed
+struct dnn_plan { struct dnn_conv at; };
+struct dnn { std::list<dnn_plan> plans; };
 enum { WORKSPACE = 100 };
 
 static double get(const void *x, enum elem e, size_t i)
@@ -75,20 +73,20 @@ extern "C" {
 
 int dnn_open(struct dnn **out, struct error *)
 {
-    *out = (struct dnn *)calloc(1, sizeof **out);
+    *out = new dnn;
     return 0;
 }
 
 void dnn_close(struct dnn *d)
 {
-    free(d);
+    delete d;
 }
 
-int dnn_choose(struct dnn *, const struct dnn_conv *at,
-             const struct dnn_plan **out, struct error *)
+int dnn_choose(struct dnn *d, const struct dnn_conv *at,
+               const struct dnn_plan **out, struct error *)
 {
-    plans = new dnn_plan{ *at, plans };
-    *out = plans;
+    d->plans.push_back({ *at });
+    *out = &d->plans.back();
     return 0;
 }
 
@@ -111,24 +109,25 @@ int dnn_run(struct dnn *, const struct dnn_plan *p, void *x, void *w, void *y,
 
 // ---- linear -----------------------------------------------------------------
 
-struct blas { int nothing; };
 struct blas_plan { struct blas_linear at; };
+struct blas { std::list<blas_plan> plans; };
 
 int blas_open(struct blas **out, struct error *)
 {
-    *out = (struct blas *)calloc(1, sizeof **out);
+    *out = new blas;
     return 0;
 }
 
 void blas_close(struct blas *b)
 {
-    free(b);
+    delete b;
 }
 
-int blas_choose(struct blas *, struct blas_linear at,
+int blas_choose(struct blas *b, struct blas_linear at,
               const struct blas_plan **out, struct error *)
 {
-    *out = new blas_plan{ at };
+    b->plans.push_back({ at });
+    *out = &b->plans.back();
     return 0;
 }
 

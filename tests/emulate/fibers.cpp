@@ -24,6 +24,7 @@ struct fiber {
 };
 
 static struct fiber fibers[MOST_THREADS];
+static char stacks[MOST_THREADS][STACK_BYTES];
 static jmp_buf scheduler;
 static int now, n_threads;              // the running fiber; of the block
 static const std::function<void()> *body;
@@ -68,7 +69,7 @@ static void enter(int t)
 
     fibers[t].made = true;
     getcontext(&context);
-    context.uc_stack.ss_sp = malloc(STACK_BYTES);
+    context.uc_stack.ss_sp = stacks[t];
     context.uc_stack.ss_size = STACK_BYTES;
     context.uc_link = NULL;
     makecontext(&context, run_threads, 0);
