@@ -246,8 +246,8 @@ int queue_open(struct store *store, struct records *records, struct sse *sse,
                          .logs = xstrdup(logs), .wake = wake_fd };
     pthread_mutex_init(&q->order, NULL);
     pthread_mutex_init(&q->table, NULL);
-    int n = store_jobs(store, "queued,starting,running,paused", 0, ACTIVE_MAX, &rows,
-                       err);
+    int n = store_jobs(store, "queued,starting,running,paused", 0, ACTIVE_MAX,
+                       &rows, err);
     for (int i = 0; i < n; i++)
         queue_insert(q, &rows[i]);
     free(rows);

@@ -48,7 +48,8 @@ static json_t *value_of(const char *param, const char *text)
         return json_string(text);
     char *list = xstrdup(text), *save = NULL;
     value = json_array();
-    for (char *s = strtok_r(list, ",", &save); s; s = strtok_r(NULL, ",", &save))
+    for (char *s = strtok_r(list, ",", &save); s;
+         s = strtok_r(NULL, ",", &save))
         json_array_append_new(value, json_string(s));
     free(list);
     return value;

@@ -55,8 +55,10 @@ static bool check_root(const struct config *c, const struct job *job,
 static bool check_path(const struct config *c, const struct job *job,
                        struct reply *rp)
 {
-    struct open_how how = { .flags = O_PATH | O_DIRECTORY | O_CLOEXEC,
-                            .resolve = RESOLVE_BENEATH | RESOLVE_NO_MAGICLINKS };
+    struct open_how how = {
+        .flags = O_PATH | O_DIRECTORY | O_CLOEXEC,
+        .resolve = RESOLVE_BENEATH | RESOLVE_NO_MAGICLINKS,
+    };
     const struct root *root = config_root(c, job->data.root);
     const char *path = *job->data.path ? job->data.path : ".";
     int dir, fd = -1, why;

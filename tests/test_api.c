@@ -363,8 +363,8 @@ static void lists_go_page_by_page(void **state)
     for (int i = 0; i < 3; i++)
         run_to_end(&d, id[i], NULL);
     for (int i = 2; i >= 0; i--) {
-        char *path = xasprintf("/api/v1/jobs?state=done&limit=1&cursor=%" PRId64,
-                               i == 2 ? id[2] + 1 : before);
+        char *path = xasprintf("/api/v1/jobs?state=done&limit=1&cursor=%"
+                               PRId64, i == 2 ? id[2] + 1 : before);
         struct answer a = ask(&d, "GET", path, NULL, NULL);
         const json_t *jobs = json_object_get(a.json, "jobs");
         assert_int_equal(json_array_size(jobs), 1);
