@@ -93,18 +93,19 @@ void launch_norm_apply(void *y, uint8_t *mask, const void *x, const void *z,
                        struct grid g, struct norm_scale s, bool relu,
                        cudaStream_t stream);
 
-// Sums over the batch of g = dy (where mask, if not NULL, says so):
-// dbeta = sum(g), dgamma = sum(g * xhat), and their means for the second pass.
-// dz, if not NULL, becomes g (+= if adds); it may be dy.
+// Sums over the batch of g = dy, + late if that is not NULL (where mask, if not
+// NULL, says so): dbeta = sum(g), dgamma = sum(g * xhat), and their means for
+// the second pass. dz, if not NULL, becomes g (+= if adds); it may be dy.
 struct norm_sums {
     float    *dgamma, *dbeta;           // (c), overwritten
     float    *means;                    // (c, 2): of g, of g * xhat
     float    *partial;
     unsigned *counter;
 };
-void launch_norm_sums(void *dz, bool adds, const void *dy, const uint8_t *mask,
-                      const void *x, struct grid g, struct norm_scale s,
-                      struct norm_sums to, cudaStream_t stream);
+void launch_norm_sums(void *dz, bool adds, const void *dy, const void *late,
+                      const uint8_t *mask, const void *x, struct grid g,
+                      struct norm_scale s, struct norm_sums to,
+                      cudaStream_t stream);
 
 // dx = gamma / std * (g - mean(g) - xhat * mean(g * xhat)), += if adds.
 // squares, if not NULL, gets kernel_squares() sums of dx * dx, as stored.

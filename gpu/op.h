@@ -52,6 +52,7 @@ struct buffer {
     size_t         n, bytes;            // numbers, padding included
     enum room      room;
     size_t         offset;              // in the room
+    struct span    life;                // in the arena
     void          *data;
     struct buffer *next;
 };
@@ -67,6 +68,9 @@ struct gpu_plan {
     struct schedule  schedule;
     struct group    *groups;            // by leader node; op NULL elsewhere
     struct buffer  **value, **grad;     // by val; NULL = is not there
+    struct buffer  **late;              // by val: the last term of its
+                                        // gradient, which its producer adds
+                                        // when it reads it; or NULL
     struct buffer   *buffers;
     size_t           room_bytes[ROOMS], stage_bytes;
     void            *block[ROOMS];
@@ -98,6 +102,9 @@ struct buffer *plan_bytes(struct gpu_plan *p, size_t bytes, enum room room);
 struct buffer *plan_output(struct gpu_plan *p, struct group *g);
 // A buffer of v's kind and size, for one stage.
 struct buffer *plan_like(struct gpu_plan *p, val v);
+// For a group that adds to the gradient of its in[0]: where to write its term
+// instead, when the producer adds it up; or NULL.
+struct buffer *plan_late(struct gpu_plan *p, const struct group *g);
 void plan_counters(struct gpu_plan *p, int n);          // at least as many
 
 // ---- for all ----------------------------------------------------------------

@@ -7,7 +7,8 @@
 struct state {
     const struct dnn_plan *plan[DNN_PASSES];
     struct buffer *workspace[DNN_PASSES];
-    struct buffer *dx;                  // what is added to x's gradient
+    struct buffer *dx;                  // what is added to x's gradient ...
+    struct buffer *late;                // ... or is left to x's producer
     struct buffer *partial;             // of the bias's gradient
 };
 
@@ -39,7 +40,7 @@ static void conv_setup(struct gpu_plan *p, struct group *g)
     choose(p, g, DNN_DW);
     if (p->grad[g->in[0]]) {
         choose(p, g, DNN_DX);
-        if (plan_adds(p, g, 0))
+        if (plan_adds(p, g, 0) && !(st->late = plan_late(p, g)))
             st->dx = plan_like(p, g->in[0]);
     }
     if (plan_node(p, g)->at.conv.bias) {
@@ -74,7 +75,8 @@ static void conv_forward(struct gpu_plan *p, struct group *g)
 static void backward_x(struct gpu_plan *p, struct group *g)
 {
     struct state *st = g->state;
-    const struct buffer *dx = p->grad[g->in[0]], *to = st->dx ? st->dx : dx;
+    const struct buffer *dx = p->grad[g->in[0]];
+    const struct buffer *to = st->late ? st->late : st->dx ? st->dx : dx;
 
     run(p, g, DNN_DX, to->data, store_weight(p->store,
         plan_node(p, g)->param[0]), p->grad[g->out]->data, plan_stream(p));

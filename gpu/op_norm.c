@@ -106,8 +106,9 @@ static void norm_backward(struct gpu_plan *p, struct group *g)
     // What the first pass wrote for the shortcut is what the second reads.
     bool masked = dz && !adds_z && dz != dx;
 
-    launch_norm_sums(data_of(dz), adds_z, dy->data, data_of(st->mask),
-                     x->data, plan_grid(x), scale_of(p, g), to, plan_stream(p));
+    launch_norm_sums(data_of(dz), adds_z, dy->data,
+                     data_of(p->late[g->out]), data_of(st->mask), x->data,
+                     plan_grid(x), scale_of(p, g), to, plan_stream(p));
     if (dx)
         launch_norm_back(dx->data, plan_adds(p, g, 0),
                          tap_squares(p, st->tap),

@@ -64,28 +64,27 @@ static int gpu_probe(struct device_info *out, int max)
 
 // ---- memory -----------------------------------------------------------------
 
-// Packs the values and gradients; other rooms have their offsets.
+// Packs the arena's buffers; those of other rooms have their offsets.
 static void pack(struct gpu_plan *p)
 {
-    size_t values = (size_t)p->base.graph->n_values;
-    struct span *spans = xcalloc(2 * values, sizeof *spans);
-    size_t *bytes = xcalloc(2 * values, sizeof *bytes);
-    size_t *offsets = xcalloc(2 * values, sizeof *offsets);
+    int n = 0, i = 0;
 
-    for (size_t v = 0; v < values; v++) {
-        spans[v] = p->schedule.value[v];
-        spans[values + v] = p->schedule.grad[v];
-        bytes[v] = p->value[v] ? p->value[v]->bytes : 0;
-        bytes[values + v] = p->grad[v] ? p->grad[v]->bytes : 0;
-    }
-    p->room_bytes[ROOM_ARENA] = arena_plan(spans, bytes, (int)(2 * values),
-                                           ALIGN, offsets);
-    for (size_t v = 0; v < values; v++) {
-        if (p->value[v])
-            p->value[v]->offset = offsets[v];
-        if (p->grad[v])
-            p->grad[v]->offset = offsets[values + v];
-    }
+    for (struct buffer *b = p->buffers; b; b = b->next)
+        n += b->room == ROOM_ARENA;
+    struct span *spans = xcalloc((size_t)n + 1, sizeof *spans);
+    size_t *bytes = xcalloc((size_t)n + 1, sizeof *bytes);
+    size_t *offsets = xcalloc((size_t)n + 1, sizeof *offsets);
+
+    for (struct buffer *b = p->buffers; b; b = b->next)
+        if (b->room == ROOM_ARENA) {
+            spans[i] = b->life;
+            bytes[i++] = b->bytes;
+        }
+    p->room_bytes[ROOM_ARENA] = arena_plan(spans, bytes, n, ALIGN, offsets);
+    i = 0;
+    for (struct buffer *b = p->buffers; b; b = b->next)
+        if (b->room == ROOM_ARENA)
+            b->offset = offsets[i++];
     free(spans);
     free(bytes);
     free(offsets);
@@ -174,6 +173,7 @@ static void gpu_destroy(struct plan *plan)
     free(p->groups);
     free(p->value);
     free(p->grad);
+    free(p->late);
     schedule_clear(&p->schedule);
     if (!p->shares)
         store_free(p->store);
@@ -204,6 +204,7 @@ static void set_up(struct gpu_plan *p)
 
     p->value = xcalloc((size_t)g->n_values, sizeof(struct buffer *));
     p->grad = xcalloc((size_t)g->n_values, sizeof(struct buffer *));
+    p->late = xcalloc((size_t)g->n_values, sizeof(struct buffer *));
     schedule_build(g, lo, p->base.opts.keep_all, &p->schedule);
     free(lo);
     tap_open(p);

@@ -62,11 +62,13 @@ static enum elem elem_of(const struct gpu_plan *p, val v)
     return p->store->elem;
 }
 
-static struct buffer *act_new(struct gpu_plan *p, val v, enum room room)
+static struct buffer *act_new(struct gpu_plan *p, val v, enum room room,
+                              struct span life)
 {
     const struct graph *g = p->base.graph;
     struct shape s = graph_shape(g, v);
-    struct buffer b = { .elem = elem_of(p, v), .shape = s, .room = room };
+    struct buffer b = { .elem = elem_of(p, v), .shape = s, .room = room,
+                        .life = life };
 
     b.c = store_padded(g, v, p->store->elem);
     b.n = (size_t)s.n * (size_t)s.h * (size_t)s.w * (size_t)b.c;
@@ -76,15 +78,64 @@ static struct buffer *act_new(struct gpu_plan *p, val v, enum room room)
 
 struct buffer *plan_output(struct gpu_plan *p, struct group *g)
 {
-    p->value[g->out] = act_new(p, g->out, ROOM_ARENA);
+    p->value[g->out] = act_new(p, g->out, ROOM_ARENA,
+                               p->schedule.value[g->out]);
     if (p->base.graph->values[g->out].needs_grad)
-        p->grad[g->out] = act_new(p, g->out, ROOM_ARENA);
+        p->grad[g->out] = act_new(p, g->out, ROOM_ARENA,
+                                  p->schedule.grad[g->out]);
     return p->value[g->out];
 }
 
 struct buffer *plan_like(struct gpu_plan *p, val v)
 {
-    return act_new(p, v, ROOM_STAGE);
+    return act_new(p, v, ROOM_STAGE, (struct span){ -1, -1 });
+}
+
+// Whether g is the last to write the gradient of v: backward goes in reverse,
+// so nobody that reads v may stand before it.
+static bool last_writer(const struct gpu_plan *p, const struct group *g, val v)
+{
+    for (int i = 0; i < g->last; i++) {
+        const struct group *other = &p->groups[i];
+
+        if (other->op && (other->in[0] == v || other->in[1] == v))
+            return false;
+    }
+    return true;
+}
+
+static int backward_stage(const struct gpu_plan *p, int leader)
+{
+    for (int i = 0; i < p->schedule.n_stages; i++)
+        if (p->schedule.stages[i].node == leader &&
+            p->schedule.stages[i].phase == PHASE_BACKWARD)
+            return i;
+    return -1;
+}
+
+static bool tapped(const struct graph *g, val v)
+{
+    for (int i = 0; i < g->n_taps; i++)
+        if (g->taps[i].value == v && g->taps[i].side == SIDE_GRAD)
+            return true;
+    return false;
+}
+
+// A norm with a shortcut writes the sum of both terms for that anyway.
+struct buffer *plan_late(struct gpu_plan *p, const struct group *g)
+{
+    const struct graph *graph = p->base.graph;
+    val v = g->in[0];
+    int leader = graph->values[v].producer;
+    const struct group *from = &p->groups[leader];
+
+    if (from->op != &gpu_op_norm || from->add < 0 || !p->grad[from->in[1]] ||
+        plan_adds(p, from, 1) || from->in[0] == from->in[1] ||
+        tapped(graph, v) || !last_writer(p, g, v))
+        return NULL;
+    p->late[v] = act_new(p, v, ROOM_ARENA, (struct span){
+        backward_stage(p, g->last), backward_stage(p, leader) });
+    return p->late[v];
 }
 
 void plan_counters(struct gpu_plan *p, int n)

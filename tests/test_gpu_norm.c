@@ -223,8 +223,8 @@ static void run_backward(struct norm *t, bool masked, bool adds_z, bool adds_x,
     statistics(t, false);
     launch_norm_apply(t->y.inside, t->mask, t->x.inside, NULL, t->g,
                       scale_of(t), true, NULL);
-    launch_norm_sums(t->dz.inside, adds_z, t->dy.inside, mask, t->x.inside,
-                     t->g, scale_of(t), to, NULL);
+    launch_norm_sums(t->dz.inside, adds_z, t->dy.inside, NULL, mask,
+                     t->x.inside, t->g, scale_of(t), to, NULL);
     launch_norm_back(t->dx.inside, adds_x, squares, t->dy.inside, mask,
                      t->x.inside, t->g, scale_of(t), t->means.inside, NULL);
 }
@@ -331,6 +331,26 @@ static void test_dz_may_be_dy(void **state)
     norm_free(&b);
 }
 
+// A second term that is added on the way is as if it had been added before.
+static void test_the_last_term_may_come_late(void **state)
+{
+    struct grid g = { ELEM_F32, 123, 24 };
+    struct norm a = norm_new(g, 1, 0), b = norm_new(g, 1, 0);
+    struct norm_sums to = { b.dgamma.inside, b.dbeta.inside, b.means.inside,
+                            b.partial, b.counter };
+
+    (void)state;
+    launch_add(a.dy.inside, a.dy.inside, a.z.inside, g.elem, a.n, NULL);
+    run_backward(&a, true, false, false, NULL);
+    statistics(&b, false);
+    launch_norm_sums(b.dz.inside, false, b.dy.inside, b.z.inside, a.mask,
+                     b.x.inside, g, scale_of(&b), to, NULL);
+    assert_memory_equal(a.dz.inside, b.dz.inside, a.n * sizeof(float));
+    assert_memory_equal(a.means.inside, b.means.inside, 48 * sizeof(float));
+    norm_free(&a);
+    norm_free(&b);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -341,6 +361,7 @@ int main(void)
         cmocka_unit_test(test_backward),
         cmocka_unit_test(test_tiny_gradients_are_measured),
         cmocka_unit_test(test_dz_may_be_dy),
+        cmocka_unit_test(test_the_last_term_may_come_late),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

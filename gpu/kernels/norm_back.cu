@@ -6,25 +6,28 @@
 
 enum { SUMS_BLOCKS = 528, BACK_BLOCKS = MOST_BLOCKS };
 
-// g = dy where the mask says so.
+// g = dy + late where the mask says so.
 template <typename T, int V>
 __device__ static inline void load_masked(float g[V], const T *dy,
-                                          const uint8_t *mask, size_t at)
+                                          const T *late, const uint8_t *mask,
+                                          size_t at)
 {
     unsigned bits = mask ? mask[at / V] : ~0u;
+    float more[V] = { 0 };
 
     load<T, V>(g, dy, at);
+    if (late)
+        load<T, V>(more, late, at);
     for (int i = 0; i < V; i++)
-        if (!(bits >> i & 1))
-            g[i] = 0;
+        g[i] = bits >> i & 1 ? g[i] + more[i] : 0;
 }
 
-// memory: reads dy, x and a byte a pack; writes dz if there is one.
+// memory: reads dy, late, x and a byte a pack; writes dz if there is one.
 template <typename T, int V>
 __global__ void __launch_bounds__(THREADS)
-norm_sums_kernel(T *dz, bool adds, const T *dy, const uint8_t *mask,
-                 const T *x, struct columns a, struct norm_scale s,
-                 struct norm_sums to)
+norm_sums_kernel(T *dz, bool adds, const T *dy, const T *late,
+                 const uint8_t *mask, const T *x, struct columns a,
+                 struct norm_scale s, struct norm_sums to)
 {
     __shared__ float room[THREADS * V];
     struct place me = place_of<V>(a);
@@ -38,7 +41,7 @@ norm_sums_kernel(T *dz, bool adds, const T *dy, const uint8_t *mask,
         size_t at = r * a.c + me.c;
         float g[V], v[V];
 
-        load_masked<T, V>(g, dy, mask, at);
+        load_masked<T, V>(g, dy, late, mask, at);
         load<T, V>(v, x, at);
         for (int i = 0; i < V; i++) {
             sum[i] += g[i];
@@ -73,17 +76,18 @@ norm_sums_kernel(T *dz, bool adds, const T *dy, const uint8_t *mask,
 }
 
 extern "C" void launch_norm_sums(void *dz, bool adds, const void *dy,
-                                 const uint8_t *mask, const void *x,
-                                 struct grid g, struct norm_scale s,
-                                 struct norm_sums to, cudaStream_t stream)
+                                 const void *late, const uint8_t *mask,
+                                 const void *x, struct grid g,
+                                 struct norm_scale s, struct norm_sums to,
+                                 cudaStream_t stream)
 {
     struct columns a = columns_of(g, SUMS_BLOCKS);
 
     by_pack(g.elem, g.c, [&](auto t, auto v) {
         using T = decltype(t);
         launch(norm_sums_kernel<T, decltype(v)::value>, grid_of(a),
-               block_of(a), stream, (T *)dz, adds, (const T *)dy, mask,
-               (const T *)x, a, s, to);
+               block_of(a), stream, (T *)dz, adds, (const T *)dy,
+               (const T *)late, mask, (const T *)x, a, s, to);
     });
 }
 
@@ -114,7 +118,7 @@ norm_back_kernel(T *dx, bool adds, double *squares, const T *dy,
         size_t at = r * a.c + me.c;
         float g[V], v[V];
 
-        load_masked<T, V>(g, dy, mask, at);
+        load_masked<T, V>(g, dy, NULL, mask, at);
         load<T, V>(v, x, at);
         for (int i = 0; i < V; i++) {
             float xhat = (v[i] - mean[i]) * rstd[i];
