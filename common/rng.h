@@ -20,6 +20,7 @@
 #define STREAM_NOISE    (UINT64_C(5) << 32)     // + image: its noise
 #define STREAM_LIMIT    (UINT64_C(6) << 32)     // + class: which images stay
 #define STREAM_SPLIT    (UINT64_C(7) << 32)     // + class: validation split
+#define STREAM_BOOTSTRAP (UINT64_C(8) << 32)    // + layer: compare's resamples
 
 static inline uint64_t rng_mix(uint64_t z)
 {

@@ -60,7 +60,7 @@ double stat_median(double *x, int n)
     return (lower + upper) / 2;
 }
 
-double stat_autocorrelation(const double *x, int n)
+static double raw_correlation(const double *x, int n)
 {
     double mean = 0, all = 0, next = 0;
 
@@ -73,34 +73,29 @@ double stat_autocorrelation(const double *x, int n)
     return n >= 4 && all > 0 ? next / all : 0;
 }
 
-// A short series shows about (1 + 3 r) / n less than its true correlation r
-// (Kendall, Biometrika 41, 1954). 0..0.97: never taken for negative.
-static double true_correlation(const double *x, int n)
+// A short series shows about (1 + 3 r) / n less than its true correlation r:
+// Kendall, Biometrika 41 (1954).
+double stat_correlation(const double *x, int n)
 {
-    double r = stat_autocorrelation(x, n);
+    double r = raw_correlation(x, n);
 
     r += n ? (1 + 3 * r) / n : 0;
     return fmax(0, fmin(0.97, r));
 }
 
-int stat_block_length(const double *x, int n)
+int stat_block_length(double r, int n)
 {
-    double r = true_correlation(x, n);
     double most = n / BLOCKS_LEAST > 1 ? n / BLOCKS_LEAST : 1;
     double length = pow(sqrt(6) * r / (1 - r * r), 2.0 / 3) * cbrt(n);
 
     return (int)fmax(1, fmin(most, ceil(length)));
 }
 
-// How much too narrow blocks make an interval. They hold none of what
-// neighbouring blocks have in common, for AR(1) a known share of the variance;
-// and they are drawn about the mean of the series, not about the truth.
-static double block_correction(const double *x, int n, int length)
+double stat_block_correction(double r, int length)
 {
-    double r = true_correlation(x, n);
     double missing = 2 * r * (1 - pow(r, length)) / (length * (1 - r * r));
 
-    return sqrt(1 / fmax(0.1, 1 - missing) * n / (n - length + 1));
+    return sqrt(1 / fmax(0.1, 1 - missing));
 }
 
 // One resample: blocks from anywhere, in their own order, cut to n numbers.
@@ -121,7 +116,8 @@ struct interval stat_bootstrap_median(const double *x, int n, uint64_t seed,
 {
     if (n < BLOCKS_LEAST)
         return (struct interval){ NAN, NAN };
-    int length = stat_block_length(x, n), blocks = n / length;
+    double r = stat_correlation(x, n);
+    int length = stat_block_length(r, n), blocks = n / length;
     double *draw = xcalloc((size_t)n, sizeof *draw);
     double *medians = xcalloc(BOOTSTRAP_DRAWS, sizeof *medians);
     uint64_t at = 0;
@@ -133,8 +129,11 @@ struct interval stat_bootstrap_median(const double *x, int n, uint64_t seed,
         medians[i] = stat_median(draw, n);
     }
     qsort(medians, BOOTSTRAP_DRAWS, sizeof *medians, ascending);
+    // The root: blocks are drawn about the mean of the series, which is nearer
+    // to them than the truth.
     double wider = fit_t95(blocks - 1) / NORMAL95 *
-                   block_correction(x, n, length);
+                   stat_block_correction(r, length) *
+                   sqrt((double)n / (n - length + 1));
     double low = medians[BOOTSTRAP_DRAWS * 25 / 1000] - middle;
     double high = medians[BOOTSTRAP_DRAWS * 975 / 1000 - 1] - middle;
     free(draw);
@@ -175,7 +174,8 @@ static double exact_tail(int n_a, int n_b, int u)
     return under / all;
 }
 
-double stat_mann_whitney(const double *a, int n_a, const double *b, int n_b)
+double stat_mann_whitney(const double *a, int n_a, const double *b, int n_b,
+                         double wider)
 {
     if (n_a < 1 || n_b < 1)
         return 1;
@@ -197,13 +197,13 @@ double stat_mann_whitney(const double *a, int n_a, const double *b, int n_b)
     }
     free(all);
     double u = ranks - n_a * (n_a + 1) / 2.0, mean = n_a * (double)n_b / 2;
-    if (ties <= 0 && n_a <= EXACT_MOST && n_b <= EXACT_MOST)
+    if (ties <= 0 && wider <= 1 && n_a <= EXACT_MOST && n_b <= EXACT_MOST)
         return fmin(1, 2 * exact_tail(n_a, n_b, (int)fmin(u, 2 * mean - u)));
     double variance = n_a * (double)n_b / 12 *
                       (n + 1 - ties / ((double)n * (n - 1)));
     if (!(variance > 0))
         return 1;
-    double z = fmax(0, fabs(u - mean) - 0.5) / sqrt(variance);
+    double z = fmax(0, fabs(u - mean) - 0.5) / sqrt(variance) / wider;
     return erfc(z / sqrt(2));
 }
 

@@ -21,14 +21,19 @@ enum {
 // Middle of x, whose order is changed. NAN when n is 0.
 double stat_median(double *x, int n);
 
-// Correlation of x[i] with x[i + 1], 0 for fewer than four numbers or when
-// they do not vary.
-double stat_autocorrelation(const double *x, int n);
+// Correlation of x[i] with x[i + 1], corrected for what a short series shows
+// too little of it. 0..0.97: a negative one is not worth using.
+double stat_correlation(const double *x, int n);
 
 // Length of blocks that are nearly independent of each other: Carlstein's rule
 // for an AR(1) series of that correlation, 1 when there is none, at most
 // n / BLOCKS_LEAST.
-int    stat_block_length(const double *x, int n);
+int    stat_block_length(double correlation, int n);
+
+// How many times too small means over such blocks make a standard error: they
+// hold none of what neighbouring blocks have in common, for AR(1) a known share
+// of the variance. At least 1.
+double stat_block_correction(double correlation, int length);
 
 // 95 % interval of the median of x (in time order) by the moving-block
 // bootstrap. Percentiles are taken about the median and widened: by Student's t
@@ -43,8 +48,10 @@ struct interval stat_bootstrap_median(const double *x, int n, uint64_t seed,
 // Two-sided p of Mann and Whitney's test that neither of two samples tends to
 // be larger; the normal approximation with correction for ties and continuity,
 // exact counting when both have at most 8 numbers and there are no ties. 1 when
-// all are equal or a side is empty.
-double stat_mann_whitney(const double *a, int n_a, const double *b, int n_b);
+// all are equal or a side is empty. `wider` is stat_block_correction() for
+// numbers that are blocks, 1 for independent ones; above 1 nothing is counted.
+double stat_mann_whitney(const double *a, int n_a, const double *b, int n_b,
+                         double wider);
 
 // q[i]: the smallest false discovery rate at which p[i] counts as one, among
 // n. A p that is NAN is left out, its q is NAN.

@@ -220,7 +220,7 @@ static struct finding judge_epoch(const struct history *h, int quantity,
 
     if (first && e->steps > 0 && first->steps > 0)
         f.loss_error = loss_noise(h, first->loss) *
-                       sqrt(1.0 / (double)e->steps + 1.0 / (double)first->steps);
+            sqrt(1.0 / (double)e->steps + 1.0 / (double)first->steps);
     judge_divergence(&f, h, e, l);
     if (!f.verdict)
         judge_slope(&f, l);

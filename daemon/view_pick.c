@@ -60,7 +60,7 @@ static int check_globs(const struct view_pick *all, const struct history *h,
     return 0;
 }
 
-static bool wants_layer(const struct view_query *q, const char *layer)
+bool view_wants_layer(const struct view_query *q, const char *layer)
 {
     for (int g = 0; g < q->n_layers; g++)
         if (glob_matches(q->layers[g], layer))
@@ -81,7 +81,7 @@ int view_pick(struct view_pick *p, const struct history *h,
         rc = check_globs(p, h, q, err);
     int kept = 0;
     for (int i = 0; i < p->n; i++)
-        if (wants_layer(q, h->series[p->series[i]].layer))
+        if (view_wants_layer(q, h->series[p->series[i]].layer))
             p->series[kept++] = p->series[i];
     p->n = kept;
     return rc;
@@ -93,10 +93,8 @@ void view_pick_clear(struct view_pick *p)
     *p = (struct view_pick){ 0 };
 }
 
-bool view_has_epoch(const struct view_query *q, const struct history *h, int i)
+bool view_wants_epoch(const struct view_query *q, int epoch, int newest)
 {
-    int epoch = history_epoch(h, i)->epoch;
-    int newest = history_epoch(h, history_epochs(h) - 1)->epoch;
     for (int k = 0; k < q->n_epochs; k++) {
         int first = q->epochs[k].first, last = q->epochs[k].last;
         if (first == VIEW_LAST)
@@ -105,4 +103,10 @@ bool view_has_epoch(const struct view_query *q, const struct history *h, int i)
             return true;
     }
     return q->n_epochs == 0;
+}
+
+bool view_has_epoch(const struct view_query *q, const struct history *h, int i)
+{
+    return view_wants_epoch(q, history_epoch(h, i)->epoch,
+        history_epoch(h, history_epochs(h) - 1)->epoch);
 }

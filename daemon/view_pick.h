@@ -14,6 +14,9 @@ int  view_pick(struct view_pick *p, const struct history *h,
                const struct view_query *q, struct error *err);
 void view_pick_clear(struct view_pick *p);
 
+bool view_wants_layer(const struct view_query *q, const char *layer);
+// newest: what "last" means.
+bool view_wants_epoch(const struct view_query *q, int epoch, int newest);
 // Whether the i-th epoch of h is asked for.
 bool view_has_epoch(const struct view_query *q, const struct history *h,
                     int i);

@@ -6,7 +6,8 @@
 #include "common/mem.h"
 
 enum {
-    RECORDS = 1 << VIEW_GRADIENTS | 1 << VIEW_HISTOGRAMS | 1 << VIEW_PROFILE,
+    RECORDS = 1 << VIEW_GRADIENTS | 1 << VIEW_HISTOGRAMS | 1 << VIEW_PROFILE |
+              1 << VIEW_COMPARE,
     MAX_GLOB = 128,
 };
 
@@ -122,7 +123,36 @@ static bool set_detail(struct view_query *q, const char *value)
     return i >= 0;
 }
 
+// "3" or "3,4,5" into ids, which has room for VIEW_MAX_JOBS.
+static bool set_ids(int64_t *ids, int *n, const char *value)
+{
+    for (*n = 0; *n < VIEW_MAX_JOBS; value++) {
+        size_t digits = strspn(value, "0123456789");
+        if (!digits || digits > 16)
+            return false;
+        ids[(*n)++] = strtoll(value, NULL, 10);
+        value += digits;
+        if (*value != ',')
+            return !*value;
+    }
+    return false;
+}
+
+static bool set_jobs(struct view_query *q, const char *value)
+{
+    return set_ids(q->jobs, &q->n_jobs, value);
+}
+
+static bool set_against(struct view_query *q, const char *value)
+{
+    return set_ids(q->against, &q->n_against, value);
+}
+
 static const struct param params[] = {
+    { "jobs", 1 << VIEW_COMPARE, set_jobs,
+      "at most 32 ids of jobs, separated by commas" },
+    { "against", 1 << VIEW_COMPARE, set_against,
+      "at most 32 ids of jobs, separated by commas" },
     { "quantity", RECORDS, set_quantity,
       "one of grad_out, grad_w, weight" },
     { "layers", RECORDS, set_layers, "all, notebook, or at most 256 names or "

@@ -18,6 +18,7 @@ const struct view_row view_rows[VIEW_COUNT] = {
     [VIEW_PROFILE]    = { "profile",    view_profile },
     [VIEW_METRICS]    = { "metrics",    view_metrics },
     [VIEW_VERDICT]    = { "verdict",    view_verdict },
+    [VIEW_COMPARE]    = { "compare",    NULL },
 };
 
 /* ---- gradients ---- */

@@ -12,10 +12,10 @@
 #include "common/hist.h"
 #include "daemon/history.h"
 
-enum { VIEW_MAX_LIST = 256 };
+enum { VIEW_MAX_LIST = 256, VIEW_MAX_JOBS = 32 };
 
 enum view { VIEW_GRADIENTS, VIEW_HISTOGRAMS, VIEW_PROFILE, VIEW_METRICS,
-            VIEW_VERDICT, VIEW_COUNT };
+            VIEW_VERDICT, VIEW_COMPARE, VIEW_COUNT };
 
 struct epoch_range { int first, last; };        // VIEW_LAST = the newest
 enum { VIEW_LAST = INT32_MAX };
@@ -32,6 +32,10 @@ struct view_query {
     bool               samples;                 // source=samples
     bool               linear;                  // density=linear
     bool               steps;                   // detail=steps
+    int64_t            jobs[VIEW_MAX_JOBS];     // of compare; owns nothing
+    int                n_jobs;
+    int64_t            against[VIEW_MAX_JOBS];
+    int                n_against;
 };
 
 struct view_param { const char *name, *value; };        // borrowed, decoded
@@ -52,7 +56,8 @@ typedef json_t *view_function(const struct history *h,
 view_function view_gradients, view_histograms, view_profile, view_metrics,
               view_verdict;
 
-// The rows behind the names, for routes: "gradients" and its function.
+// The rows behind the names, for routes: "gradients" and its function; NULL for
+// compare, which is about several jobs (compare.h).
 struct view_row { const char *name; view_function *make; };
 extern const struct view_row view_rows[VIEW_COUNT];
 

@@ -270,7 +270,8 @@ static json_t *evidence(const struct telling *t)
 static json_t *limits_json(const struct verdict_limits *l)
 {
     json_t *out = json_object();
-#define X(name, value, text) json_object_set_new(out, #name, json_real(l->name));
+#define X(name, value, text)                                                   \
+    json_object_set_new(out, #name, json_real(l->name));
     VERDICT_LIMITS(X)
 #undef X
     return out;

@@ -37,11 +37,11 @@ static void test_mann_whitney_exact(void **state)
     (void)state;
     const double low[] = { 1, 2, 3 }, high[] = { 4, 5, 6 };
     const double a[] = { 1, 2, 5 }, b[] = { 3, 4, 6 };
-    check_near(stat_mann_whitney(low, 3, high, 3), 2.0 / 20, 1e-12);
-    check_near(stat_mann_whitney(high, 3, low, 3), 2.0 / 20, 1e-12);
-    check_near(stat_mann_whitney(a, 3, b, 3), 8.0 / 20, 1e-12);
-    check_near(stat_mann_whitney(low, 1, high, 1), 1, 1e-12);
-    assert_true(stat_mann_whitney(low, 0, high, 3) == 1);
+    check_near(stat_mann_whitney(low, 3, high, 3, 1), 2.0 / 20, 1e-12);
+    check_near(stat_mann_whitney(high, 3, low, 3, 1), 2.0 / 20, 1e-12);
+    check_near(stat_mann_whitney(a, 3, b, 3, 1), 8.0 / 20, 1e-12);
+    check_near(stat_mann_whitney(low, 1, high, 1, 1), 1, 1e-12);
+    assert_true(stat_mann_whitney(low, 0, high, 3, 1) == 1);
 }
 
 // By hand: ranks 1.5 1.5 3.5 | 3.5 5.5 5.5 and so on; U = 0.5, mean 4.5, three
@@ -50,10 +50,10 @@ static void test_mann_whitney_ties(void **state)
 {
     (void)state;
     const double a[] = { 1, 1, 2 }, b[] = { 2, 3, 3 }, same[] = { 7, 7, 7 };
-    check_near(stat_mann_whitney(a, 3, b, 3),
+    check_near(stat_mann_whitney(a, 3, b, 3, 1),
                erfc(3.5 / sqrt(4.8) / sqrt(2)), 1e-12);
-    check_near(stat_mann_whitney(same, 3, same, 3), 1, 0);
-    check_near(stat_mann_whitney(a, 3, a, 3), 1, 1e-12);
+    check_near(stat_mann_whitney(same, 3, same, 3, 1), 1, 0);
+    check_near(stat_mann_whitney(a, 3, a, 3, 1), 1, 1e-12);
 }
 
 // The example of Benjamini and Hochberg's paper, section 3.1: fifteen p, of

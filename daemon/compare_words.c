@@ -1,0 +1,85 @@
+#include "daemon/compare_words.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include "common/event.h"
+#include "common/mem.h"
+
+static const double RATE = 0.05;        // of false discoveries
+
+// The interval leaves out no difference, and the second opinion agrees. Of few
+// runs it cannot: three a side give no p below 0.1.
+static bool differs(const struct comparison *c)
+{
+    return (c->interval.low > 0 || c->interval.high < 0) &&
+           (c->runs || c->q <= RATE);
+}
+
+// Three digits up to a thousand, then powers.
+static char *factor(double decades)
+{
+    return fabs(decades) < 3 ? xasprintf("%.3g", pow(10, decades))
+                             : xasprintf("10^%.2f", decades);
+}
+
+// "3.1x smaller without skips, 2.8..3.5".
+static char *words(const struct comparison *c, const char *in)
+{
+    bool smaller = c->decades < 0;
+    double sign = smaller ? -1 : 1;
+    double near = smaller ? c->interval.high : c->interval.low;
+    double far = smaller ? c->interval.low : c->interval.high;
+
+    if (!isfinite(c->decades))
+        return xstrdup("not known: too many zeros");
+    char *by = factor(sign * c->decades);
+    char *from = factor(sign * near), *to = factor(sign * far), *text;
+    if (!isfinite(near))
+        text = xasprintf("%sx %s %s, from too few steps for an interval", by,
+                         smaller ? "smaller" : "larger", in);
+    else if (c->decades == 0 && near == 0 && far == 0)
+        text = xasprintf("the same %s", in);
+    else
+        text = xasprintf("%s%sx %s %s, %s..%s",
+                         differs(c) ? "" : "perhaps ", by,
+                         smaller ? "smaller" : "larger", in, from, to);
+    free(by);
+    free(from);
+    free(to);
+    return text;
+}
+
+json_t *comparison_json(const struct comparison *c, const char *in)
+{
+    char *text = words(c, in);
+    json_t *out = json_pack("{s:o, s:[o, o], s:o, s:o, s:o, s:i, s:b, s:s}",
+        "log10_ratio", event_number(c->decades), "interval",
+        event_number(c->interval.low), event_number(c->interval.high),
+        "factor", event_number(pow(10, c->decades)), "p", event_number(c->p),
+        "q", event_number(c->q), "units", c->units, "differs", differs(c),
+        "words", text);
+    free(text);
+    return out;
+}
+
+char *comparison_summary(const struct comparison *all, int n, const char *in)
+{
+    const struct comparison *most = NULL;
+    int n_differ = 0;
+
+    for (int i = 0; i < n; i++)
+        if (differs(&all[i])) {
+            n_differ++;
+            if (!most || fabs(all[i].decades) > fabs(most->decades))
+                most = &all[i];
+        }
+    const char *about = n && all[0].runs ? "" : " between these two runs";
+    if (!most)
+        return xasprintf("no layer of %d differs%s by more than chance", n,
+                         about);
+    char *text = words(most, in);
+    char *out = xasprintf("%d of %d layers differ%s, most %s: %s", n_differ, n,
+                          about, most->layer, text);
+    free(text);
+    return out;
+}
