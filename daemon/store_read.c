@@ -4,8 +4,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "common/crc32.h"
 #include "common/mem.h"
-#include "daemon/crc32.h"
 
 static char *text_of(sqlite3_stmt *st, int column)
 {

@@ -4,8 +4,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "common/crc32.h"
 #include "common/event.h"
-#include "daemon/crc32.h"
 
 // Runs a statement of the writer that gives no rows.
 static int run(struct store *s, enum statement which, const char *what,

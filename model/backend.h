@@ -98,6 +98,12 @@ struct backend {
     int  (*read)   (struct plan *p, val v, enum side s, float *dst,
                     struct error *err);     // ROLE_ACT only under keep_all,
                                             // but the logits always
+    // The same without rounding, for checkpoints; NULL where float32 holds all
+    // there is.
+    int  (*write_double)(struct plan *p, val v, enum side s, const double *src,
+                         struct error *err);
+    int  (*read_double) (struct plan *p, val v, enum side s, double *dst,
+                         struct error *err);
     // Optimizer steps taken so far (Adam's t; SGD's "first step" rule).
     int64_t (*steps)    (const struct plan *p);
     void    (*set_steps)(struct plan *p, int64_t n);

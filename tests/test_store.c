@@ -8,7 +8,7 @@
 #include <sqlite3.h>
 #include <cmocka.h>
 
-#include "daemon/crc32.h"
+#include "common/crc32.h"
 #include "daemon/store.h"
 #include "scratch.h"
 

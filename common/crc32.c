@@ -1,4 +1,4 @@
-#include "daemon/crc32.h"
+#include "common/crc32.h"
 
 #include <pthread.h>
 
@@ -15,13 +15,18 @@ static void fill_table(void)
     }
 }
 
-uint32_t crc32_of(const void *data, size_t len)
+uint32_t crc32_add(uint32_t crc, const void *data, size_t len)
 {
     const uint8_t *p = data;
-    uint32_t c = UINT32_MAX;
+    uint32_t c = ~crc;
 
     pthread_once(&once, fill_table);
     for (size_t i = 0; i < len; i++)
         c = table[(c ^ p[i]) & 255] ^ (c >> 8);
-    return c ^ UINT32_MAX;
+    return ~c;
+}
+
+uint32_t crc32_of(const void *data, size_t len)
+{
+    return crc32_add(0, data, len);
 }

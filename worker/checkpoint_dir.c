@@ -1,0 +1,87 @@
+/* worker/checkpoint_dir.c: the checkpoints of a run, a file each. */
+#include "worker/checkpoint.h"
+
+#include <dirent.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "common/mem.h"
+
+static const char stem[] = "epoch-", tail[] = ".tmp";
+
+static int descending(const void *a, const void *b)
+{
+    int x = *(const int *)a, y = *(const int *)b;
+    return (x < y) - (x > y);
+}
+
+// The epoch of a checkpoint's name, -1 of any other.
+static int epoch_of(const char *name)
+{
+    char back[CHECKPOINT_NAME];
+    int epoch = strncmp(name, stem, sizeof stem - 1) ? -1
+                                                     : atoi(name + sizeof stem - 1);
+    checkpoint_name(epoch < 0 ? 0 : epoch, back);
+    return strcmp(back, name) ? -1 : epoch;
+}
+
+int checkpoint_list(const char *dir, int **epochs)
+{
+    DIR *d = opendir(dir);
+    struct dirent *e;
+    int n = 0;
+
+    *epochs = NULL;
+    while (d && (e = readdir(d))) {
+        int epoch = epoch_of(e->d_name);
+        if (epoch < 0)
+            continue;
+        *epochs = xrealloc(*epochs, (size_t)(n + 1) * sizeof **epochs);
+        (*epochs)[n++] = epoch;
+    }
+    if (d)
+        closedir(d);
+    if (n)
+        qsort(*epochs, (size_t)n, sizeof **epochs, descending);
+    return n;
+}
+
+static void drop(const char *dir, const char *name)
+{
+    char *path = xasprintf("%s/%s", dir, name);
+
+    unlink(path);                       // if not, it only takes space
+    free(path);
+}
+
+static void drop_half_written(const char *dir)
+{
+    DIR *d = opendir(dir);
+    struct dirent *e;
+
+    while (d && (e = readdir(d))) {
+        size_t len = strlen(e->d_name), n = sizeof tail - 1;
+        if (!strncmp(e->d_name, stem, sizeof stem - 1) && len > n &&
+            !strcmp(e->d_name + len - n, tail))
+            drop(dir, e->d_name);
+    }
+    if (d)
+        closedir(d);
+}
+
+void checkpoint_prune(const char *dir, int keep, bool initial)
+{
+    char name[CHECKPOINT_NAME];
+    int *epochs, n = checkpoint_list(dir, &epochs);
+
+    for (int i = keep; i < n; i++) {
+        if (initial && epochs[i] == 0)
+            continue;
+        checkpoint_name(epochs[i], name);
+        drop(dir, name);
+    }
+    free(epochs);
+    drop_half_written(dir);
+}
