@@ -259,25 +259,59 @@ static int find_side(struct plan *plan, val v, enum side side, double **out,
     return 0;
 }
 
+// As find_side(), of what a caller may write.
+static int find_writable(struct plan *plan, val v, enum side side,
+                         double **out, struct error *err)
+{
+    int rc = find_side(plan, v, side, out, err);
+
+    if (!rc && (plan->graph->values[v].role == ROLE_ACT || side == SIDE_GRAD))
+        rc = fail(err, ERR_USAGE, "%s is computed, not written",
+                  plan->graph->values[v].name);
+    return rc;
+}
+
 static int reference_write(struct plan *plan, val v, enum side side,
                            const float *src, struct error *err)
 {
     double *x;
-    int rc = find_side(plan, v, side, &x, err);
+    int rc = find_writable(plan, v, side, &x, err);
 
     for (int64_t i = 0; !rc && i < graph_elements(plan->graph, v); i++)
         x[i] = src[i];
-    return 0;
+    return rc;
 }
 
 static int reference_read(struct plan *plan, val v, enum side side, float *dst,
                           struct error *err)
 {
     double *x;
-    int rc = find_writable(plan, v, side, &x, err);
+    int rc = find_side(plan, v, side, &x, err);
 
     for (int64_t i = 0; !rc && i < graph_elements(plan->graph, v); i++)
         dst[i] = (float)x[i];
+    return rc;
+}
+
+static int reference_write_double(struct plan *plan, val v, enum side side,
+                                  const double *src, struct error *err)
+{
+    double *x;
+    int rc = find_writable(plan, v, side, &x, err);
+
+    if (!rc)
+        memcpy(x, src, (size_t)graph_elements(plan->graph, v) * sizeof *x);
+    return rc;
+}
+
+static int reference_read_double(struct plan *plan, val v, enum side side,
+                                 double *dst, struct error *err)
+{
+    double *x;
+    int rc = find_side(plan, v, side, &x, err);
+
+    if (!rc)
+        memcpy(dst, x, (size_t)graph_elements(plan->graph, v) * sizeof *x);
     return rc;
 }
 
@@ -315,18 +349,6 @@ static void reference_destroy(struct plan *plan)
     free(r->done);
     free(r);
 }
-// As find_side(), of what a caller may write.
-static int find_writable(struct plan *plan, val v, enum side side,
-                         double **out, struct error *err)
-{
-    int rc = find_side(plan, v, side, out, err);
-
-    if (!rc && (plan->graph->values[v].role == ROLE_ACT || side == SIDE_GRAD))
-        rc = fail(err, ERR_USAGE, "%s is computed, not written",
-                  plan->graph->values[v].name);
-    return rc;
-}
-
 
 static bool has_side(const struct value *v, enum side side)
 {
@@ -354,30 +376,8 @@ static int lay_value(struct reference *r, val v, struct error *err)
                             row->name, bytes);
             r->plan.bytes += bytes;
         }
-static int reference_write_double(struct plan *plan, val v, enum side side,
-                                  const double *src, struct error *err)
-{
-    double *x;
-    int rc = find_writable(plan, v, side, &x, err);
-
-    if (!rc)
-        memcpy(x, src, (size_t)graph_elements(plan->graph, v) * sizeof *x);
-    return rc;
-}
-
-static int reference_read_double(struct plan *plan, val v, enum side side,
-                                 double *dst, struct error *err)
-{
-    double *x;
-    int rc = find_side(plan, v, side, &x, err);
-
-    if (!rc)
-        memcpy(dst, x, (size_t)graph_elements(plan->graph, v) * sizeof *x);
-    return rc;
-}
-
     }
-    return rc;
+    return 0;
 }
 
 static void lay_slots(struct reference *r)
@@ -469,8 +469,8 @@ const struct backend backend_reference = {
     .collect = reference_collect,
     .write = reference_write,
     .read = reference_read,
+    .write_double = reference_write_double,
+    .read_double = reference_read_double,
     .steps = reference_steps,
     .set_steps = reference_set_steps,
 };
-    .write_double = reference_write_double,
-    .read_double = reference_read_double,
