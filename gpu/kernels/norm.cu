@@ -111,7 +111,8 @@ extern "C" void launch_norm_stats(const void *x, struct grid g,
 // memory: reads x (and z) once, writes y and a byte a pack.
 template <typename T, int V>
 __global__ void __launch_bounds__(THREADS)
-norm_apply_kernel(T *y, uint8_t *mask, const T *x, const T *z,
+norm_apply_kernel(T *__restrict__ y, uint8_t *__restrict__ mask,
+                  const T *__restrict__ x, const T *__restrict__ z,
                   struct columns a, struct norm_scale s, bool relu)
 {
     struct place me = place_of<V>(a);

@@ -96,8 +96,9 @@ extern "C" void launch_norm_sums(void *dz, bool adds, const void *dy,
 // rate is 1/64 of their float rate, too.
 template <typename T, int V>
 __global__ void __launch_bounds__(THREADS)
-norm_back_kernel(T *dx, bool adds, double *squares, const T *dy,
-                 const uint8_t *mask, const T *x, struct columns a,
+norm_back_kernel(T *__restrict__ dx, bool adds, double *squares,
+                 const T *__restrict__ dy, const uint8_t *__restrict__ mask,
+                 const T *__restrict__ x, struct columns a,
                  struct norm_scale s, const float *means)
 {
     struct place me = place_of<V>(a);
