@@ -37,7 +37,7 @@ static const struct opt wait_opts[] = {
 };
 #define RECORD_OPTS                                                            \
     {.name = "quantity", .value = "NAME",                                      \
-     .help = "grad_out, grad_w or weight; else the job's first"},              \
+     .help = "grad_out, update, act_zeros, ...; else the job's first"},        \
     {.name = "layers", .value = "GLOBS",                                       \
      .help = "such as conv1,layer3.*; else as the command chooses"},           \
     {.name = "epochs", .value = "LIST", .help = "such as 1,3-5,last or all"}
@@ -50,7 +50,7 @@ static const struct opt export_opts[] = {
     RECORD_OPTS};
 static const struct opt profile_opts[] = {
     {.name = "quantity", .value = "NAME",
-     .help = "grad_out, grad_w or weight; else the job's first"},
+     .help = "grad_out, update, act_zeros, ...; else the job's first"},
     {.name = "epochs", .value = "LIST", .help = "such as 1,3-5,last or all"},
     {.name = "list", .help = "the numbers, layer by layer"}};
 static const struct opt models_opts[] = {

@@ -24,10 +24,15 @@ enum job_precision { PRECISION_AUTO, PRECISION_F32, PRECISION_TF32,
                      PRECISION_BF16 };
 enum job_nonfinite { NONFINITE_STOP, NONFINITE_CONTINUE };
 
-// Bits of job.record.quantities; names are grad_out, grad_w, weight.
+// Bits of job.record.quantities; docs/quantities.md defines them. Names are the
+// keys of events and views; in a spec act stands for the three act_.
 enum job_quantity  { QUANTITY_GRAD_OUT, QUANTITY_GRAD_W, QUANTITY_WEIGHT,
-                     QUANTITY_COUNT };
+                     QUANTITY_GRAD_RMS, QUANTITY_UPDATE, QUANTITY_ACT_MEAN,
+                     QUANTITY_ACT_STD, QUANTITY_ACT_ZEROS,
+                     QUANTITY_WEIGHT_GRAD, QUANTITY_COUNT };
 extern const char *const job_quantity_names[QUANTITY_COUNT];
+// The bits of a word of record.quantities; 0 when there is no such word.
+unsigned job_quantity_bits(const char *word);
 
 struct job {
     char name[64 * 4 + 1];              // UTF-8, 1..64 characters

@@ -15,7 +15,8 @@ const char *const job_stage_names[JOB_STAGES] = {
     "layer1", "layer2", "layer3", "layer4"
 };
 const char *const job_quantity_names[QUANTITY_COUNT] = {
-    "grad_out", "grad_w", "weight"
+    "grad_out", "grad_w", "weight", "grad_rms", "update", "act_mean",
+    "act_std", "act_zeros", "weight_grad"
 };
 
 static void *member(const struct job_field *f, struct job *job)
@@ -348,20 +349,30 @@ static json_t *layers_write(const struct job_field *f, const struct job *job)
     return list;
 }
 
+static const unsigned ACT = 1u << QUANTITY_ACT_MEAN | 1u << QUANTITY_ACT_STD |
+                            1u << QUANTITY_ACT_ZEROS;
+
+unsigned job_quantity_bits(const char *word)
+{
+    if (!strcmp(word, "act"))
+        return ACT;
+    for (int q = 0; q < QUANTITY_COUNT; q++)
+        if (!strcmp(word, job_quantity_names[q]))
+            return 1u << q & ~ACT;
+    return 0;
+}
+
 static int quantities_read(const struct job_field *f, const json_t *v,
                            struct job *job)
 {
     unsigned *bits = member(f, job);
     *bits = 0;
     for (size_t i = 0; i < json_array_size(v); i++) {
-        const char *name = json_string_value(json_array_get(v, i));
-        int q = 0;
-        while (q < QUANTITY_COUNT &&
-               !(name && !strcmp(name, job_quantity_names[q])))
-            q++;
-        if (q == QUANTITY_COUNT)
+        const char *word = json_string_value(json_array_get(v, i));
+        unsigned more = word ? job_quantity_bits(word) : 0;
+        if (!more)
             return (int)i;
-        *bits |= 1u << q;
+        *bits |= more;
     }
     return *bits ? READ_FINE : READ_WRONG;
 }
@@ -370,9 +381,14 @@ static json_t *quantities_write(const struct job_field *f,
                                 const struct job *job)
 {
     json_t *list = json_array();
-    for (int q = 0; q < QUANTITY_COUNT; q++)
-        if (*(const unsigned *)member_of(f, job) & 1u << q)
+    for (int q = 0; q < QUANTITY_COUNT; q++) {
+        if (!(*(const unsigned *)member_of(f, job) & 1u << q))
+            continue;
+        if (q == QUANTITY_ACT_MEAN)
+            json_array_append_new(list, json_string("act"));
+        else if (!(ACT & 1u << q))
             json_array_append_new(list, json_string(job_quantity_names[q]));
+    }
     return list;
 }
 

@@ -18,10 +18,10 @@ static const struct cpu_op *const ops[OP_COUNT] = {
 #undef X
 };
 
-static bool tapped(const struct graph *g, val v)
+static bool tapped(const struct graph *g, val v, enum side side)
 {
     for (int i = 0; i < g->n_taps; i++)
-        if (g->taps[i].value == v)
+        if (g->taps[i].value == v && g->taps[i].side == side)
             return true;
     return false;
 }
@@ -48,7 +48,8 @@ static int relu_behind(const struct graph *g, int i)
 
     if (g->nodes[i].op != OP_NORM && g->nodes[i].op != OP_ADD)
         return -1;
-    if (reader < 0 || g->nodes[reader].op != OP_RELU || tapped(g, v))
+    if (reader < 0 || g->nodes[reader].op != OP_RELU ||
+        tapped(g, v, SIDE_VALUE) || tapped(g, v, SIDE_GRAD))
         return -1;
     return reader;
 }
@@ -185,7 +186,8 @@ static bool mask_early(const struct cpu_plan *p, int leader)
     bool relu = group->relu ? g->nodes[group->first].op == OP_ADD
                             : g->nodes[leader].op == OP_RELU;
 
-    if (!relu || tapped(g, group->out) || !has_grad(p, group->out))
+    if (!relu || tapped(g, group->out, SIDE_GRAD) ||
+        !has_grad(p, group->out))
         return false;
     // Backward stages come in reverse: the first reader writes last.
     for (int i = 0; i < g->n_nodes; i++) {

@@ -66,6 +66,66 @@ double loop_norm(const float *x, size_t n, double *partial)
     return sqrt(sum);
 }
 
+CPU_CLONES
+static struct loop_sums sums_chunk(const float *restrict x, size_t n)
+{
+    double sum = 0, squares = 0, zeros = 0;
+
+    #pragma omp simd reduction(+:sum, squares, zeros)
+    for (size_t j = 0; j < n; j++) {
+        double v = x[j];
+
+        sum += v;
+        squares += v * v;
+        zeros += x[j] == 0;
+    }
+    return (struct loop_sums){ sum, squares, zeros };
+}
+
+// Chunks in their order, whatever thread had them.
+struct loop_sums loop_sums(const float *x, size_t n)
+{
+    struct loop_sums all = { 0 };
+
+    #pragma omp parallel for ordered schedule(static, 1) if(n > CHUNK)
+    for (int64_t i = 0; i < CHUNKS(n); i++) {
+        struct loop_sums s = sums_chunk(x + (size_t)i * CHUNK,
+                                        chunk_length(i, n));
+        #pragma omp ordered
+        {
+            all.sum += s.sum;
+            all.squares += s.squares;
+            all.zeros += s.zeros;
+        }
+    }
+    return all;
+}
+
+CPU_CLONES
+static double distance_chunk(const float *restrict x, const float *restrict y,
+                             size_t n)
+{
+    double sum = 0;
+
+    #pragma omp simd reduction(+:sum)
+    for (size_t j = 0; j < n; j++) {
+        double d = (double)x[j] - y[j];
+
+        sum += d * d;
+    }
+    return sum;
+}
+
+double loop_distance(const float *x, const float *y, size_t n, double *partial)
+{
+    double sum = 0;
+
+    FOR_CHUNKS(n, partial[i] = distance_chunk(x + at, y + at, len))
+    for (int64_t i = 0; i < CHUNKS(n); i++)
+        sum += partial[i];
+    return sqrt(sum);
+}
+
 // ---- element by element --------------------------------------------------
 
 void loop_copy(float *y, const float *x, size_t n)

@@ -13,6 +13,12 @@ size_t loop_partials(size_t n);
 // The L2 norm, squares and sums in double: 1e-22 does not vanish. Reads 1.
 double loop_norm(const float *x, size_t n, double *partial);
 
+// What a tap may want to know of n numbers, in one pass. Reads 1.
+struct loop_sums { double sum, squares, zeros; };
+struct loop_sums loop_sums(const float *x, size_t n);
+// The L2 norm of x - y, squares and sums in double. Reads 2.
+double loop_distance(const float *x, const float *y, size_t n, double *partial);
+
 void loop_copy(float *y, const float *x, size_t n);             // y = x: 1, 1
 void loop_add(float *y, const float *x, size_t n);              // y += x: 2, 1
 // y = a + b, or max(0, a + b): reads 2, writes 1. y may be a.

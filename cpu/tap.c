@@ -14,6 +14,9 @@ struct tap_plan {
     int            *next;               // by tap; -1 ends a list
     int            *first;              // by moment
     double         *partial;
+    float         **before;             // by tap: the parameter whose change is
+                                        // measured, before its update
+    bool            changes;            // any of them
 };
 
 static bool reads(const struct cpu_plan *p, const struct group *g, val param)
@@ -63,6 +66,7 @@ struct tap_plan *tap_new(struct cpu_plan *p)
     t->what = xcalloc((size_t)g->n_taps, sizeof(struct tensor *));
     t->next = xcalloc((size_t)g->n_taps, sizeof *t->next);
     t->first = xcalloc((size_t)moments, sizeof *t->first);
+    t->before = xcalloc((size_t)g->n_taps, sizeof *t->before);
     for (int m = 0; m < moments; m++)
         t->first[m] = -1;
     for (int i = 0; i < g->n_taps; i++) {
@@ -73,15 +77,22 @@ struct tap_plan *tap_new(struct cpu_plan *p)
         t->what[i] = tensor_of(p, g->taps[i]);
         if (t->what[i] && t->what[i]->bytes > most)
             most = t->what[i]->bytes;
+        if (g->taps[i].measure == MEASURE_CHANGE) {
+            t->before[i] = xmalloc(t->what[i]->bytes);
+            t->changes = true;
+        }
     }
     t->partial = xcalloc(loop_partials(most / sizeof(float)), sizeof(double));
     return t;
 }
 
-void tap_free(struct tap_plan *t)
+void tap_free(struct tap_plan *t, int n_taps)
 {
     if (!t)
         return;
+    for (int i = 0; i < n_taps; i++)
+        free(t->before[i]);
+    free(t->before);
     free(t->what);
     free(t->next);
     free(t->first);
@@ -89,19 +100,67 @@ void tap_free(struct tap_plan *t)
     free(t);
 }
 
-static void measure(struct cpu_plan *p, int moment)
+static size_t length(const struct tensor *t)
+{
+    return t->bytes / sizeof(float);
+}
+
+// Mean, deviation or zeros of n numbers whose tensor has `padding` more, all
+// zero. What is not finite stays so.
+static double moment(struct loop_sums s, double n, double padding,
+                     enum measure what)
+{
+    double mean = s.sum / n, variance = s.squares / n - mean * mean;
+
+    switch (what) {
+    case MEASURE_MEAN: return mean;
+    case MEASURE_STD:  return variance < 0 ? 0 : sqrt(variance);
+    default:           return (s.zeros - padding) / n;
+    }
+}
+
+static void measure(struct cpu_plan *p, int at)
+{
+    const struct tap_plan *t = p->taps;
+    const struct graph *g = p->base.graph;
+    const struct tensor *summed = NULL;         // whose sums these are
+    struct loop_sums sums = { 0 };
+
+    if (t->first[at] < 0 || p->mode == MODE_EVAL)
+        return;
+    double start = clock_seconds();
+    for (int i = t->first[at]; i >= 0; i = t->next[i]) {
+        const struct tensor *x = t->what[i];
+        enum measure what = g->taps[i].measure;
+        double *out = &p->result->taps[i];
+
+        if (what == MEASURE_NORM) {
+            *out = x ? loop_norm(x->data, length(x), t->partial) : 1;
+        } else if (what == MEASURE_CHANGE) {
+            *out = 0;
+            loop_copy(t->before[i], x->data, length(x));
+        } else {
+            double n = (double)graph_elements(g, g->taps[i].value);
+            if (x != summed)
+                sums = loop_sums(x->data, length(x));
+            summed = x;
+            *out = moment(sums, n, (double)length(x) - n, what);
+        }
+    }
+    p->result->tap_millis += (float)(1e3 * (clock_seconds() - start));
+}
+
+void tap_updated(struct cpu_plan *p, int stage)
 {
     const struct tap_plan *t = p->taps;
 
-    if (t->first[moment] < 0 || p->mode == MODE_EVAL)
+    if (!t->changes)
         return;
     double start = clock_seconds();
-    for (int i = t->first[moment]; i >= 0; i = t->next[i]) {
-        const struct tensor *x = t->what[i];
-
-        p->result->taps[i] = x ? loop_norm(x->data, x->bytes / sizeof(float),
-                                           t->partial) : 1;
-    }
+    for (int i = t->first[2 * stage + 1]; i >= 0; i = t->next[i])
+        if (t->before[i])
+            p->result->taps[i] = loop_distance(t->what[i]->data, t->before[i],
+                                               length(t->what[i]), t->partial);
     p->result->tap_millis += (float)(1e3 * (clock_seconds() - start));
 }
 

@@ -384,10 +384,9 @@ static int add_started(struct history *h, const json_t *event,
         h->bytes += sizeof *h->layers + strlen(name ? name : "") + 1;
     }
     for (size_t i = 0; i < json_array_size(names); i++) {
-        const char *name = json_string_value(json_array_get(names, i));
-        int q = name ? find_quantity(name) : -1;
-        if (q >= 0)
-            h->quantities |= 1u << q;
+        const char *word = json_string_value(json_array_get(names, i));
+        if (word)
+            h->quantities |= job_quantity_bits(word);
     }
     return 0;
 }

@@ -111,7 +111,30 @@ void graph_tap(struct graph *g, val v, enum side side)
     assert(g->values[v].role == ROLE_ACT || g->values[v].used);
     assert(side == SIDE_VALUE || g->values[v].needs_grad);
     g->taps = grow(g->taps, g->n_taps, sizeof *g->taps);
-    g->taps[g->n_taps++] = (struct tap){ v, side };
+    g->taps[g->n_taps++] = (struct tap){ v, side, MEASURE_NORM };
+}
+
+void graph_tap_as(struct graph *g, val v, enum measure measure)
+{
+    if (g->err.code)
+        return;
+    graph_tap(g, v, SIDE_VALUE);
+    assert(measure == MEASURE_NORM || (measure == MEASURE_CHANGE) ==
+                                      (g->values[v].role == ROLE_PARAM));
+    g->taps[g->n_taps - 1].measure = measure;
+}
+
+int graph_only_norms(const struct graph *g, const char *backend,
+                     struct error *err)
+{
+    for (int i = 0; i < g->n_taps; i++)
+        if (g->taps[i].measure != MEASURE_NORM)
+            return fail(err, ERR_SPEC, "the %s backend cannot measure the %s "
+                        "of %s: it knows norms only", backend,
+                        g->taps[i].measure == MEASURE_CHANGE
+                            ? "update" : "activation",
+                        g->values[g->taps[i].value].name);
+    return 0;
 }
 
 // ---- rows ----------------------------------------------------------------

@@ -45,6 +45,13 @@ enum side { SIDE_VALUE, SIDE_GRAD,
             SIDE_OPTIM,         // momentum; Adam's first moment
             SIDE_OPTIM2 };      // Adam's second moment
 
+// What a tap measures. All but the norm are for SIDE_VALUE: MEAN, STD (divided
+// by the number of elements) and ZEROS (the share, 0 to 1, of elements that are
+// exactly 0) of an activation; CHANGE, the L2 norm of what this step's update
+// does to a parameter, 0 in MODE_GRAD.
+enum measure { MEASURE_NORM, MEASURE_MEAN, MEASURE_STD, MEASURE_ZEROS,
+               MEASURE_CHANGE };
+
 struct value {
     char        *name;                  // owned by the graph
     struct shape shape;                 // conv weight (out, in, k, k); linear
@@ -78,7 +85,7 @@ struct node {
 // A tapped value may be fused away only if the fused kernel reports the norm.
 // Activations and used parameters can be tapped; on a parameter SIDE_GRAD is
 // the gradient before weight decay, SIDE_VALUE the weight before the update.
-struct tap { val value; enum side side; };
+struct tap { val value; enum side side; enum measure measure; };
 
 struct graph {                          // read-only outside graph.c
     struct value *values; int n_values;
@@ -103,6 +110,10 @@ int64_t      graph_elements(const struct graph *g, val v);
 // Taps may be added before or after sealing, but before a compile. v must be an
 // activation or a used parameter, one that needs_grad for SIDE_GRAD.
 void graph_tap(struct graph *g, val v, enum side side);
+void graph_tap_as(struct graph *g, val v, enum measure measure);    // SIDE_VALUE
+// ERR_SPEC for a backend that measures norms only, when g asks for more.
+int  graph_only_norms(const struct graph *g, const char *backend,
+                      struct error *err);
 
 // Nodes whose output is a layer people name: convolutions and linears.
 bool graph_is_layer(const struct graph *g, int node);

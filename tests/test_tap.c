@@ -127,10 +127,103 @@ static void test_tiny_gradients_are_not_zero(void **state)
     graph_free(g);
 }
 
+// What measures of a relu's output and of an update must be, worked out from
+// what can be read.
+static void test_measures_are_of_what_is_read(void **state)
+{
+    const struct subject *s = *state;
+    // 5 channels: a backend that pads them must not count the padding.
+    struct graph *g = graph_new(START_PYTORCH);
+    val x = graph_input(g, (struct shape){ 4, 3, 9, 7 }, (struct input){ 0 });
+    double taps[4];
+
+    x = graph_conv(g, x, "c", (struct conv){ .out = 5, .k = 3, .bias = true });
+    x = graph_relu(g, graph_norm(g, x, "n", (struct norm){ 0 }), "r");
+    val relu = x;
+    x = graph_linear(g, graph_avgpool(g, x, "mean"), "fc",
+                     (struct linear){ 5 });
+    graph_xent(g, x);
+    seal(g);
+    graph_tap_as(g, relu, MEASURE_MEAN);
+    graph_tap_as(g, relu, MEASURE_STD);
+    graph_tap_as(g, relu, MEASURE_ZEROS);
+    graph_tap_as(g, graph_find(g, "c.weight"), MEASURE_CHANGE);
+    struct plan_opts o = { .optim = { .kind = OPTIM_ADAM, .beta1 = 0.9,
+                                      .beta2 = 0.999, .eps = 1e-8 } };
+    struct plan *plan = compile(s->backend, g, o, NULL);
+    float *images = images_of(g, 8);
+    start(plan, 8);
+    float *before = get(plan, "c.weight", SIDE_VALUE);
+
+    step(plan, MODE_GRAD, 0.01, images, some_labels, taps);
+    assert_true(taps[3] == 0);
+    for (int t = 0; t < 2; t++) {
+        step(plan, MODE_TRAIN, 0.01, images, some_labels, taps);
+        float *y = get(plan, "r", SIDE_VALUE);
+        float *after = get(plan, "c.weight", SIDE_VALUE);
+        int64_t n = graph_elements(g, relu), zeros = 0;
+        double mean = 0, square = 0, change = 0;
+
+        for (int64_t i = 0; i < n; i++) {
+            mean += y[i] / (double)n;
+            zeros += y[i] == 0;
+        }
+        for (int64_t i = 0; i < n; i++)
+            square += (y[i] - mean) * (y[i] - mean) / (double)n;
+        for (int64_t i = 0; i < size_of(plan, "c.weight"); i++)
+            change += pow((double)after[i] - before[i], 2);
+        close_to(taps[0], mean, s->tolerance * mean);
+        close_to(taps[1], sqrt(square), s->tolerance * sqrt(square));
+        assert_true(taps[2] == (double)zeros / (double)n && zeros > 0);
+        // A weight of 0.3 in float32 is off by 1.5e-8, and moves by 0.01.
+        close_to(taps[3], sqrt(change), 1e-5 * sqrt(change));
+        free(y), free(before);
+        before = after;
+    }
+    free(before), free(images);
+    s->backend->destroy(plan);
+    graph_free(g);
+}
+
+// Fused, packed and with shared memory the measures are the same numbers, and
+// the other taps do not see that they are taken.
+static void test_measures_in_a_packed_plan(void **state)
+{
+    const struct subject *s = *state;
+    struct graph *g = small_net(4, true);
+    enum { TAPS = 5 };
+    double taps[2][TAPS];
+    float *images = images_of(g, 9);
+
+    graph_tap(g, graph_find(g, "c2"), SIDE_GRAD);
+    graph_tap_as(g, graph_find(g, "r2"), MEASURE_ZEROS);
+    graph_tap_as(g, graph_find(g, "r1"), MEASURE_STD);
+    graph_tap_as(g, graph_find(g, "c2.weight"), MEASURE_CHANGE);
+    graph_tap(g, graph_find(g, "c1.weight"), SIDE_GRAD);
+    for (int k = 0; k < 2; k++) {
+        struct plan_opts o = { .slots = 1, .threads = 1, .keep_all = k,
+                               .optim.momentum = 0.9 };
+        struct plan *plan;
+        struct error err = { 0 };
+        check(s->backend->compile(g, &o, NULL, &plan, &err), &err);
+        start(plan, 7);
+        for (int t = 0; t < 2; t++)
+            step(plan, MODE_TRAIN, 0.01, images, some_labels, taps[k]);
+        s->backend->destroy(plan);
+    }
+    for (int i = 0; i < TAPS; i++)
+        close_to(taps[0][i], taps[1][i], 10 * s->tolerance * taps[1][i]);
+    assert_true(taps[0][3] > 0);
+    free(images);
+    graph_free(g);
+}
+
 #define TESTS_ON(backend)                                                      \
     TEST(test_taps_are_norms_of_what_is_read, backend),                        \
     TEST(test_keeping_all_changes_nothing, backend),                           \
-    TEST(test_tiny_gradients_are_not_zero, backend)
+    TEST(test_tiny_gradients_are_not_zero, backend),                           \
+    TEST(test_measures_are_of_what_is_read, backend),                          \
+    TEST(test_measures_in_a_packed_plan, backend)
 
 int main(void)
 {

@@ -62,7 +62,7 @@ static int open_part(struct rig *rig, struct rig_part *part,
     part->graph = net_build(&net, err);
     if (!part->graph)
         return err->code;
-    taps_apply(taps, part->graph);
+    part->sources = taps_apply(taps, part->graph);
     int rc = rig->backend->compile(part->graph, &opts, share, &part->plan,
                                    err);
     for (int i = 0; !rc && i < slots; i++)
@@ -87,6 +87,7 @@ static void close_part(const struct rig *rig, struct rig_part *part)
     if (part->plan)
         rig->backend->destroy(part->plan);
     graph_free(part->graph);
+    free(part->sources);
     *part = (struct rig_part){ 0 };
 }
 

@@ -15,6 +15,7 @@ struct rig_part {                       // a batch size
     struct graph *graph;
     struct plan  *plan;
     struct slot  *slots[RIG_SLOTS];     // of the plan; a tail has one
+    struct tap_source *sources;         // of the recorded numbers
     int           n;                    // images; 0 = there is no such part
 };
 

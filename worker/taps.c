@@ -1,6 +1,7 @@
 #include "worker/taps.h"
 
 #include <fnmatch.h>
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -41,11 +42,80 @@ static json_t *problem(const struct job *job, int entry)
     return row;
 }
 
-static void add_taps(struct taps *out, const struct net_layer *layers, int n,
+// ---- what a quantity is made of ------------------------------------------
+
+enum part_of { PART_NONE, PART_OUT, PART_WEIGHT, PART_ACT };
+struct part { enum part_of of; enum side side; enum measure measure; };
+
+static const struct {
+    enum tap_rule rule;
+    struct part   a, b;
+    bool          rms;                  // over the root of a's elements
+} recipes[] = {
+    [QUANTITY_GRAD_OUT]    = { .a = { PART_OUT, SIDE_GRAD, MEASURE_NORM } },
+    [QUANTITY_GRAD_W]      = { .a = { PART_WEIGHT, SIDE_GRAD, MEASURE_NORM } },
+    [QUANTITY_WEIGHT]      = { .a = { PART_WEIGHT, SIDE_VALUE, MEASURE_NORM } },
+    [QUANTITY_GRAD_RMS]    = { .a = { PART_OUT, SIDE_GRAD, MEASURE_NORM },
+                               .rms = true },
+    [QUANTITY_UPDATE]      = { .rule = TAP_RATIO,
+                               { PART_WEIGHT, SIDE_VALUE, MEASURE_CHANGE },
+                               { PART_WEIGHT, SIDE_VALUE, MEASURE_NORM } },
+    [QUANTITY_ACT_MEAN]    = { .a = { PART_ACT, SIDE_VALUE, MEASURE_MEAN } },
+    [QUANTITY_ACT_STD]     = { .a = { PART_ACT, SIDE_VALUE, MEASURE_STD } },
+    [QUANTITY_ACT_ZEROS]   = { .a = { PART_ACT, SIDE_VALUE, MEASURE_ZEROS } },
+    [QUANTITY_WEIGHT_GRAD] = { .rule = TAP_PRODUCT,
+                               { PART_WEIGHT, SIDE_VALUE, MEASURE_NORM },
+                               { PART_WEIGHT, SIDE_GRAD, MEASURE_NORM } },
+};
+
+// The node that reads v and is a norm, an addition or a relu; or -1.
+static int behind(const struct graph *g, val v)
+{
+    for (int i = 0; i < g->n_nodes; i++) {
+        const struct node *n = &g->nodes[i];
+
+        if ((n->in[0] == v || n->in[1] == v) &&
+            (n->op == OP_NORM || n->op == OP_ADD || n->op == OP_RELU))
+            return i;
+    }
+    return -1;
+}
+
+// The first relu's output behind a layer, past its norm and the addition of a
+// skip; BAD_VAL when there is none.
+static val activation_of(const struct graph *g, val layer)
+{
+    val v = layer;
+
+    for (int i = behind(g, v); i >= 0; i = behind(g, v)) {
+        v = g->nodes[i].out;
+        if (g->nodes[i].op == OP_RELU)
+            return v;
+    }
+    return BAD_VAL;
+}
+
+static val part_value(const struct graph *g, const char *layer,
+                      enum part_of part)
+{
+    val v = graph_find(g, layer);
+
+    if (part == PART_ACT)
+        return activation_of(g, v);
+    return part == PART_OUT ? v
+                            : g->nodes[g->values[v].producer].param[0];
+}
+
+// ---- choosing ------------------------------------------------------------
+
+// Layers without the part that the quantity is about have no row.
+static void add_taps(struct taps *out, const struct graph *g,
+                     const struct net_layer *layers, int n,
                      const bool *wanted, enum job_quantity quantity)
 {
     for (int i = 0; i < n; i++)
-        if (wanted[i])
+        if (wanted[i] && part_value(g, layers[i].name,
+                                    recipes[quantity].a.of) != BAD_VAL)
             out->tap[out->n++] =
                 (struct record_tap){ xstrdup(layers[i].name), quantity };
 }
@@ -71,7 +141,7 @@ int taps_select(const struct job *job, const struct graph *g,
     };
     for (int q = 0; q < QUANTITY_COUNT; q++)
         if (job->record.quantities & (1u << q))
-            add_taps(out, layers, n, wanted, (enum job_quantity)q);
+            add_taps(out, g, layers, n, wanted, (enum job_quantity)q);
     free(wanted);
     free(layers);
     if (json_array_size(bad) == 0) {
@@ -83,20 +153,56 @@ int taps_select(const struct job *job, const struct graph *g,
     return ERR_SPEC;
 }
 
-// What of a layer a quantity is the norm of.
-static const struct { const char *suffix; enum side side; } sources[] = {
-    [QUANTITY_GRAD_OUT] = { "", SIDE_GRAD },
-    [QUANTITY_GRAD_W]   = { ".weight", SIDE_GRAD },
-    [QUANTITY_WEIGHT]   = { ".weight", SIDE_VALUE },
-};
+// ---- measuring -----------------------------------------------------------
 
-void taps_apply(const struct taps *t, struct graph *g)
+// The number of the graph's tap for a part, made when new. Several quantities
+// may want the same one.
+static int tap_of(struct graph *g, const char *layer, struct part part)
+{
+    val v = part_value(g, layer, part.of);
+
+    for (int i = 0; i < g->n_taps; i++)
+        if (g->taps[i].value == v && g->taps[i].side == part.side &&
+            g->taps[i].measure == part.measure)
+            return i;
+    if (part.measure == MEASURE_NORM)
+        graph_tap(g, v, part.side);
+    else
+        graph_tap_as(g, v, part.measure);
+    return g->n_taps - 1;
+}
+
+struct tap_source *taps_apply(const struct taps *t, struct graph *g)
+{
+    struct tap_source *out = xcalloc((size_t)t->n, sizeof *out);
+
+    for (int i = 0; i < t->n; i++) {
+        const struct record_tap *tap = &t->tap[i];
+        int q = tap->quantity;
+        val v = part_value(g, tap->layer, recipes[q].a.of);
+
+        out[i] = (struct tap_source){ .rule = recipes[q].rule,
+            .a = tap_of(g, tap->layer, recipes[q].a), .scale = 1 };
+        if (recipes[q].b.of != PART_NONE)
+            out[i].b = tap_of(g, tap->layer, recipes[q].b);
+        if (recipes[q].rms)
+            out[i].scale = 1 / sqrt((double)graph_elements(g, v));
+    }
+    return out;
+}
+
+void taps_values(const struct taps *t, const struct tap_source *sources,
+                 const double *measured, double *out)
 {
     for (int i = 0; i < t->n; i++) {
-        enum job_quantity q = t->tap[i].quantity;
-        char *name = xasprintf("%s%s", t->tap[i].layer, sources[q].suffix);
-        graph_tap(g, graph_find(g, name), sources[q].side);
-        free(name);
+        const struct tap_source *s = &sources[i];
+        double a = measured[s->a], b = measured[s->b];
+
+        if (s->rule == TAP_PRODUCT)
+            a *= b;
+        else if (s->rule == TAP_RATIO && a != 0)    // 0 when nothing moves
+            a /= b;
+        out[i] = a * s->scale;
     }
 }
 

@@ -10,6 +10,14 @@
 #include "model/graph.h"
 #include "worker/record.h"
 
+// How a recorded number comes from those that a graph's taps give: a, a * b or
+// a / b, times scale.
+struct tap_source {
+    enum tap_rule { TAP_PLAIN, TAP_PRODUCT, TAP_RATIO } rule;
+    int    a, b;                        // taps of the graph
+    double scale;
+};
+
 struct taps {                           // owns what it holds
     struct record_tap *tap;
     int                n;
@@ -19,6 +27,10 @@ struct taps {                           // owns what it holds
 // which the caller owns: an entry that matches nothing is a mistake.
 int  taps_select(const struct job *job, const struct graph *g,
                  struct taps *out, json_t **problems);
-// Puts them on a graph of the same network, of any batch size.
-void taps_apply(const struct taps *t, struct graph *g);
+// Puts them on a graph of the same network, of any batch size. A source per
+// row of t; the caller frees.
+struct tap_source *taps_apply(const struct taps *t, struct graph *g);
+// The numbers to record, a row each of t, from those of the graph's taps.
+void taps_values(const struct taps *t, const struct tap_source *sources,
+                 const double *measured, double *out);
 void taps_clear(struct taps *t);

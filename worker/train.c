@@ -33,6 +33,7 @@ struct run {
     struct error    err;
     json_t         *problems;           // with the spec, found by this run
     int32_t        *order;              // (data.n) images of the epoch
+    double         *numbers;            // (taps.n) of the step, to record
     struct progress progress;
     double          tap_seconds;        // of the epoch
     double          begun;              // the first epoch
@@ -173,6 +174,7 @@ static int prepare(struct run *r)
         .seed = r->job->train.seed,
     });
     r->order = xcalloc((size_t)r->data->n, sizeof *r->order);
+    r->numbers = xcalloc((size_t)r->taps.n, sizeof *r->numbers);
     tell_started(&r->tell, r->job, &r->rig, r->data->n, r->o->attempt,
                  &device);
     if (r->rig.leftover)
@@ -263,7 +265,9 @@ static void count(struct run *r, int64_t s, const struct result *result)
     }
     r->images += n;
     r->tap_seconds += 1e-3 * result->tap_millis;
-    record_add(r->record, result->loss, result->taps);
+    taps_values(&r->taps, rig_part_of(&r->rig, s)->sources, result->taps,
+                r->numbers);
+    record_add(r->record, result->loss, r->numbers);
 }
 
 static void finish_epoch(struct run *r, double start, double spent)
@@ -387,7 +391,7 @@ static enum train_outcome run_epoch(struct run *r, int epoch, double *taps)
 
 static enum train_outcome run_epochs(struct run *r)
 {
-    double *taps = xcalloc((size_t)r->taps.n, sizeof *taps);
+    double *taps = xcalloc((size_t)r->rig.full.graph->n_taps, sizeof *taps);
     enum train_outcome end = TRAIN_DONE;
 
     r->begun = r->marked = clock_seconds();
@@ -412,5 +416,6 @@ enum train_outcome train_run(const struct train_opts *o)
     data_close(r.data);
     json_decref(r.problems);
     free(r.order);
+    free(r.numbers);
     return r.tell.gone ? TRAIN_INTERNAL : end;
 }
