@@ -62,6 +62,10 @@ int api_refused(const struct response *r, const char *what)
         client_say("unexpected answer %ld to %s: is this gradwatchd?",
                    r->status, what);
         code = EXIT_UNREACHABLE;
+    } else if (r->status == 401) {
+        client_say("the daemon wants its token: name the file with "
+                   "--token-file or GRADWATCH_TOKEN_FILE (it is `token` in the "
+                   "daemon's state directory)");
     } else if (json_array_size(errors)) {
         json_array_foreach(errors, i, mistake)
             say_mistake(mistake);

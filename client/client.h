@@ -76,4 +76,5 @@ int command_models(struct client *c);
 int command_datasets(struct client *c);
 int command_devices(struct client *c);
 int command_status(struct client *c);
+int command_open(struct client *c);
 int command_version(struct client *c);

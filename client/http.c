@@ -3,6 +3,7 @@
 #include <curl/curl.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 #include "common/mem.h"
 #include "version.h"
 
@@ -21,11 +22,21 @@ struct transfer {               // what the callbacks need
     bool                     too_long;
 };
 
-static bool is_loopback(const char *base)
+bool http_is_loopback(const char *server)
 {
-    const char *host = strstr(base, "://") + 3;
-    return !strncmp(host, "127.", 4) || !strncmp(host, "localhost", 9) ||
-           !strncmp(host, "[::1]", 5);
+    const char *scheme = strstr(server, "://");
+    const char *host = scheme ? scheme + 3 : server;
+    size_t n = strcspn(host, "/?#");
+    const char *colon = memrchr(host, ':', n), *bracket = memchr(host, ']', n);
+
+    if (memchr(host, '@', n))
+        return false;           // what is before it is not the host
+    if (colon && (!bracket || colon > bracket))
+        n = (size_t)(colon - host);
+    return (n > 4 && !strncmp(host, "127.", 4) &&
+            strspn(host, "0123456789.") >= n) ||
+           (n == 9 && !strncasecmp(host, "localhost", n)) ||
+           (n == 5 && !strncmp(host, "[::1]", n));
 }
 
 int http_open(struct http **out, const char *server, bool (*stop)(void),
@@ -62,6 +73,7 @@ void http_close(struct http *h)
     curl_easy_cleanup(h->easy);
     curl_multi_cleanup(h->multi);
     free(h->base);
+    free(h->token);
     free(h);
 }
 
@@ -176,8 +188,21 @@ static void set_options(struct transfer *t, const char *url,
     curl_easy_setopt(easy, CURLOPT_WRITEFUNCTION, receive);
     curl_easy_setopt(easy, CURLOPT_WRITEDATA, t);
     // A proxy of the environment knows nothing about this machine.
-    if (is_loopback(t->http->base))
+    if (http_is_loopback(t->http->base))
         curl_easy_setopt(easy, CURLOPT_PROXY, "");
+}
+
+// The first header is `first`.
+static struct curl_slist *headers_of(const struct http *h, const char *first)
+{
+    struct curl_slist *headers = curl_slist_append(NULL, first);
+
+    if (h->token) {
+        char *line = xasprintf("Authorization: Bearer %s", h->token);
+        headers = curl_slist_append(headers, line);
+        free(line);
+    }
+    return headers;
 }
 
 int http_send(struct http *h, const char *method, const char *path,
@@ -185,7 +210,7 @@ int http_send(struct http *h, const char *method, const char *path,
 {
     char words[CURL_ERROR_SIZE] = "";
     char *url = xasprintf("%s%s", h->base, path);
-    struct curl_slist *headers = curl_slist_append(NULL, "Expect:");
+    struct curl_slist *headers = headers_of(h, "Expect:");
     struct transfer t = {.http = h, .r = r};
     bool stopped;
     int rc = 0;
@@ -220,8 +245,7 @@ int http_stream(struct http *h, const struct http_stream *s,
 {
     char words[CURL_ERROR_SIZE] = "";
     char *url = xasprintf("%s%s", h->base, s->path), *last = NULL;
-    struct curl_slist *headers =
-        curl_slist_append(NULL, "Accept: text/event-stream");
+    struct curl_slist *headers = headers_of(h, "Accept: text/event-stream");
     struct transfer t = {.http = h, .r = r, .stream = s};
     bool stopped;
     int rc = 0;

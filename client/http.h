@@ -14,6 +14,7 @@ enum { HTTP_MAX_BODY = 1 << 30 };       // a longer answer is an error
 
 struct http {
     char  *base;                // owned: "http://127.0.0.1:7050"
+    char  *token;               // owned: sent to prove who asks; or NULL
     void  *easy, *multi;        // libcurl's
     bool (*stop)(void);         // asked five times a second; true ends it
 };
@@ -29,6 +30,8 @@ struct response {
 int  http_open(struct http **out, const char *server, bool (*stop)(void),
                struct error *err);
 void http_close(struct http *h);
+// Whether `server` is this machine.
+bool http_is_loopback(const char *server);
 
 // path begins with a slash. body NULL: none; else JSON text.
 int  http_send(struct http *h, const char *method, const char *path,

@@ -6,6 +6,7 @@
 #include <string.h>
 #include <unistd.h>
 #include "client/client.h"
+#include "client/login.h"
 #include "client/submit.h"
 #include "client/text.h"
 #include "common/mem.h"
@@ -18,6 +19,8 @@
 static const struct opt globals[] = {
     {.name = "server", .value = "URL",
      .help = "the daemon; else GRADWATCH_SERVER, else " DEFAULT_SERVER},
+    {.name = "token-file", .value = "FILE", .help = "the daemon's token; else "
+     "GRADWATCH_TOKEN_FILE, else that of a daemon on this machine"},
     {.name = "json", .help = "print the server's JSON as it is"},
     {.name = "quiet", .letter = 'q', .help = "only what scripts need"},
     {.name = "no-color", .help = "no colours (nor if NO_COLOR is set)"},
@@ -96,6 +99,10 @@ const struct command commands[] = {
     {"devices", "", 0, 0, "what there is to train with",
      .run = command_devices},
     {"status", "", 0, 0, "how the daemon is", .run = command_status},
+    {"open", "[ID...]", 0, ANY, "the page's address, with a login",
+     .run = command_open, .more =
+     "Prints a link that works once and for two minutes: open it in a browser, "
+     "which\nthen stays logged in."},
     {"version", "", 0, 0, "versions of client and daemon",
      .run = command_version},
 };
@@ -168,7 +175,7 @@ static int find_word(int argc, char **argv)
     int i = 1;
 
     while (i < argc && argv[i][0] == '-' && argv[i][1]) {
-        if (!strcmp(argv[i], "--server"))
+        if (!strcmp(argv[i], "--server") || !strcmp(argv[i], "--token-file"))
             i++;
         i++;
     }
@@ -202,7 +209,9 @@ static int run(struct client *c, const struct command *command)
     if (http_open(&c->http, server, client_interrupted, &err))
         return err.code == ERR_USAGE ? client_refuse("", "%s", err.text)
                                      : (client_say("%s", err.text), EXIT_NO);
-    int rc = command->run(c);
+    int rc = login_find(c);
+    if (!rc)
+        rc = command->run(c);
     http_close(c->http);
     return rc;
 }

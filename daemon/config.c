@@ -11,6 +11,7 @@
 
 #include "common/mem.h"
 #include "common/opts.h"
+#include "common/token.h"
 
 enum { DEFAULT_PORT = 7050, LONGEST_LINE = 4096, LONGEST_ROOT = 64 };
 
@@ -24,6 +25,11 @@ static const struct opt options[] = {
       .help = "a folder of data sets that jobs may name" },
     { .name = "allow-host", .value = "NAME", .repeat = true,
       .help = "another name of this machine that requests may use" },
+    { .name = "token-file", .value = "FILE",
+      .help = "what requests must prove to know (`token` in the state "
+              "directory); made if it is not there" },
+    { .name = "no-auth", .help = "ask nobody for the token" },
+    { .name = "open-metrics", .help = "nor for /metrics" },
     { .name = "web", .value = "DIR", .help = "the built page" },
     { .name = "worker", .value = "FILE", .help = "the training program" },
     { .name = "config", .letter = 'c', .value = "FILE",
@@ -34,7 +40,7 @@ static const struct opt options[] = {
     { .name = "help", .letter = 'h', .help = "print this and exit" },
 };
 enum { N_OPTIONS = sizeof options / sizeof *options,
-       N_KEYS = 6 };            // the first ones may stand in a file
+       N_KEYS = 9 };            // the first ones may stand in a file
 
 // Setting one value.
 
@@ -57,13 +63,10 @@ static int set_listen(struct config *c, const char *value, struct error *err)
              value + brackets);
     if (!strcmp(host, "localhost"))
         strcpy(host, "127.0.0.1");
-    bool loopback =
-        (inet_pton(AF_INET, host, &v4) == 1 && ntohl(v4.s_addr) >> 24 == 127) ||
-        (inet_pton(AF_INET6, host, &v6) == 1 && IN6_IS_ADDR_LOOPBACK(&v6));
-    if (!loopback)
-        return fail(err, ERR_USAGE, "cannot listen on %s: only this machine's "
-                    "own addresses (127.0.0.1, [::1]) can be used, as nobody "
-                    "is asked for a password", host);
+    if (inet_pton(AF_INET, host, &v4) != 1 &&
+        inet_pton(AF_INET6, host, &v6) != 1)
+        return fail(err, ERR_USAGE, "cannot listen on %s: it is not a numeric "
+                    "address such as 127.0.0.1 or [::1]", host);
     free(c->host);
     c->host = xstrdup(host);
     c->port = (int)port;
@@ -132,9 +135,24 @@ static int set_text(char **to, const char *value, struct error *err)
     return 0;
 }
 
+// A flag: NULL on the command line, a word in a file.
+static int set_flag(bool *to, const char *value, struct error *err)
+{
+    *to = !value || !strcmp(value, "true");
+    if (value && !*to && strcmp(value, "false") != 0)
+        return fail(err, ERR_USAGE, "\"%s\" is not true or false", value);
+    return 0;
+}
+
 static int set(struct config *c, const char *name, const char *value,
                struct error *err)
 {
+    if (!strcmp(name, "no-auth"))
+        return set_flag(&c->no_auth, value, err);
+    if (!strcmp(name, "open-metrics"))
+        return set_flag(&c->open_metrics, value, err);
+    if (!strcmp(name, "token-file"))
+        return set_text(&c->token_file, value, err);
     if (!strcmp(name, "listen"))
         return set_listen(c, value, err);
     if (!strcmp(name, "data"))
@@ -231,17 +249,6 @@ static int read_file(struct config *c, const struct opts *given,
 
 // Where things are when nobody says.
 
-static char *default_state(void)
-{
-    const char *xdg = getenv("XDG_STATE_HOME"), *home = getenv("HOME");
-
-    if (xdg && xdg[0] == '/')
-        return xasprintf("%s/gradwatch", xdg);
-    if (geteuid() == 0 || !home || home[0] != '/')
-        return xstrdup("/var/lib/gradwatch");
-    return xasprintf("%s/.local/state/gradwatch", home);
-}
-
 // The first of `places` (%s is the directory of this program) that exists.
 static char *find_beside(const char *const *places)
 {
@@ -293,13 +300,40 @@ static void fill_in(struct config *c)
         c->port = DEFAULT_PORT;
     }
     if (!c->state)
-        c->state = default_state();
+        c->state = token_state_dir();
+    if (!c->token_file)
+        c->token_file = xasprintf("%s/token", c->state);
     if (!c->worker)
         c->worker = find_beside(workers);
     if (!c->worker)
         c->worker = find_in_path("gradwatch-train");
     if (!c->web && (c->web = find_beside(webs)))
         *strrchr(c->web, '/') = '\0';
+}
+
+static bool is_loopback(const char *host)
+{
+    struct in6_addr v6;
+    struct in_addr v4;
+
+    if (inet_pton(AF_INET, host, &v4) == 1)
+        return ntohl(v4.s_addr) >> 24 == 127;
+    return inet_pton(AF_INET6, host, &v6) == 1 && IN6_IS_ADDR_LOOPBACK(&v6);
+}
+
+// Whoever can submit a job can read the data roots and use the machine.
+static int check_exposure(const struct config *c, struct error *err)
+{
+    if (is_loopback(c->host))
+        return 0;
+    if (c->no_auth)
+        return fail(err, ERR_USAGE, "cannot listen on %s with no-auth: "
+                    "everybody who reaches it could use this machine", c->host);
+    if (!c->n_allow_hosts)
+        return fail(err, ERR_USAGE, "listening on %s needs the names that "
+                    "this machine is called by from elsewhere: --allow-host "
+                    "NAME", c->host);
+    return 0;
 }
 
 int config_load(struct config *c, int argc, char **argv, struct error *err)
@@ -326,6 +360,8 @@ int config_load(struct config *c, int argc, char **argv, struct error *err)
     if (work && !rc && !c->worker)
         rc = fail(err, ERR_USAGE, "cannot find gradwatch-train beside this "
                   "program or in PATH; use --worker FILE");
+    if (work && !rc)
+        rc = check_exposure(c, err);
     opts_free(&given);
     return rc;
 }
@@ -334,6 +370,7 @@ void config_free(struct config *c)
 {
     free(c->host);
     free(c->state);
+    free(c->token_file);
     free(c->web);
     free(c->worker);
     for (int i = 0; i < c->n_roots; i++) {
@@ -356,6 +393,9 @@ void config_print(FILE *out, const struct config *c)
         fprintf(out, "data = %s=%s\n", c->roots[i].name, c->roots[i].dir);
     for (int i = 0; i < c->n_allow_hosts; i++)
         fprintf(out, "allow-host = %s\n", c->allow_hosts[i]);
+    fprintf(out, "token-file = %s\n", c->token_file);
+    fprintf(out, "no-auth = %s\n", c->no_auth ? "true" : "false");
+    fprintf(out, "open-metrics = %s\n", c->open_metrics ? "true" : "false");
     if (c->web)
         fprintf(out, "web = %s\n", c->web);
     fprintf(out, "worker = %s\n", c->worker);

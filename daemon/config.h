@@ -14,13 +14,15 @@ enum { CONFIG_MAX_LIST = 64 };
 struct root { char *name, *dir; };      // a folder with data sets
 
 struct config {                         // texts are owned
-    char       *host;                   // "127.0.0.1"; numeric, loopback
+    char       *host;                   // "127.0.0.1"; numeric
     int         port;                   // 0 = any free one
     char       *state;                  // directory
     struct root roots[CONFIG_MAX_LIST];
     int         n_roots;
     char       *allow_hosts[CONFIG_MAX_LIST];   // other names of this machine
     int         n_allow_hosts;
+    char       *token_file;             // NULL: `token` in state
+    bool        no_auth, open_metrics;  // who may ask without it
     char       *web;                    // directory of the page; may be missing
     char       *worker;                 // program
     bool        check, print, version, help;    // do only this

@@ -55,10 +55,14 @@ static bool origin_allowed(const struct gate *g, const char *origin)
     return false;
 }
 
-static bool changes_something(const char *method)
+// A page of another origin is at work, and not just its reader's finger.
+static bool is_foreign(const struct gate_request *r)
 {
-    return strcmp(method, "GET") && strcmp(method, "HEAD") &&
-           strcmp(method, "OPTIONS");
+    if (!r->fetch_site || !strcmp(r->fetch_site, "same-origin") ||
+        !strcmp(r->fetch_site, "none"))
+        return false;
+    return strcmp(r->method, "GET") || !r->fetch_mode ||
+           strcmp(r->fetch_mode, "navigate");
 }
 
 static bool is_json(const char *content_type)
@@ -103,14 +107,11 @@ int gate_check(const struct gate *g, const struct gate_request *r,
         return fail(err, 421, "the host \"%.100s\" is not one of this "
                     "daemon's (localhost, 127.0.0.1 and [::1] with port %d, "
                     "and the names given by --allow-host)", r->host, g->port);
-    if (changes_something(r->method)) {
-        if (r->origin && !origin_allowed(g, r->origin))
-            return fail(err, 403, "pages of \"%.100s\" may not change "
-                        "anything here", r->origin);
-        if (r->fetch_site && strcmp(r->fetch_site, "same-origin") != 0 &&
-            strcmp(r->fetch_site, "none") != 0)
-            return fail(err, 403, "a page of another site may not change "
-                        "anything here");
-    }
+    if (r->origin && !origin_allowed(g, r->origin))
+        return fail(err, 403, "pages of \"%.100s\" may not ask anything here",
+                    r->origin);
+    if (is_foreign(r))
+        return fail(err, 403, "a page of another site may not ask anything "
+                    "here");
     return check_body(r, err);
 }

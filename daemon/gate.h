@@ -1,17 +1,19 @@
 /* daemon/gate.h: who may ask at all: checked for every request and method
  * before anything is looked up.
  *
- * The daemon trusts whoever can reach it, so a web page of somebody else must
- * not be able to make a browser reach it: requests name one of the hosts that
- * are allowed (a name that was re-bound to 127.0.0.1 is not), and those that
- * change something do not come from a foreign page.
+ * A browser sends what a web page of somebody else tells it to, so such a page
+ * must not get through: requests name one of the hosts that are allowed (a name
+ * that was re-bound to 127.0.0.1 is not), and do not come from a foreign page.
+ * Following a link to here is the exception; it brings no cookie along.
+ * What two readers could take for two different requests is refused, as one of
+ * them may be a proxy in front.
  */
 #pragma once
 #include <stdbool.h>
 #include <stddef.h>
 #include "common/error.h"
 
-enum { GATE_BODY_BYTES = 1 << 20, GATE_HEADER_BYTES = 16 << 10 };
+enum { GATE_BODY_BYTES = 256 << 10, GATE_HEADER_BYTES = 16 << 10 };
 
 struct gate {
     int          port;                  // the one listened on
@@ -21,8 +23,8 @@ struct gate {
 
 struct gate_request {                   // headers; NULL and 0 = not there
     const char *method;
-    const char *host, *origin, *fetch_site, *content_type, *content_length,
-               *transfer_encoding;
+    const char *host, *origin, *fetch_site, *fetch_mode, *content_type,
+               *content_length, *transfer_encoding;
     int         n_hosts, n_lengths, n_encodings;
     size_t      header_bytes;
 };

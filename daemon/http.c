@@ -89,19 +89,22 @@ static const struct route *find_route(struct request *rq)
 
 static handler *find_handler(const struct route *r, const char *method)
 {
-    if (!strcmp(method, "GET") || !strcmp(method, "HEAD"))
-        return r->get;
-    if (!strcmp(method, "POST"))
-        return r->post;
-    if (!strcmp(method, "DELETE"))
-        return r->delete;
+    const struct { const char *method; handler *handler; } rows[] = {
+        { "GET", r->get }, { "HEAD", r->get }, { "POST", r->post },
+        { "PATCH", r->patch }, { "DELETE", r->delete },
+    };
+
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++)
+        if (!strcmp(method, rows[i].method))
+            return rows[i].handler;
     return NULL;
 }
 
 static void allow(struct reply *rp, const struct route *r)
 {
-    reply_header(rp, "Allow", "%s%s%sOPTIONS", r->get ? "GET, HEAD, " : "",
-                 r->post ? "POST, " : "", r->delete ? "DELETE, " : "");
+    reply_header(rp, "Allow", "%s%s%s%sOPTIONS", r->get ? "GET, HEAD, " : "",
+                 r->post ? "POST, " : "", r->patch ? "PATCH, " : "",
+                 r->delete ? "DELETE, " : "");
 }
 
 // Sending.
@@ -202,6 +205,8 @@ static enum MHD_Result note_header(void *cls, enum MHD_ValueKind kind,
         g->origin = value;
     } else if (!strcasecmp(key, "Sec-Fetch-Site")) {
         g->fetch_site = value;
+    } else if (!strcasecmp(key, "Sec-Fetch-Mode")) {
+        g->fetch_mode = value;
     } else if (!strcasecmp(key, "Content-Type")) {
         g->content_type = value;
     }
@@ -220,17 +225,46 @@ static bool pass_gate(struct exchange *x, struct reply *rp)
     if (!status && x->uri_err.code)
         status = x->uri_err.code == ERR_LIMIT ? 414
                : x->uri_err.code == ERR_NOT_FOUND ? 404 : 400;
-    if (status)
+    if (status) {
         reply_problem(rp, status, NULL, "%s",
                       err.code ? err.text : x->uri_err.text);
+        // Nobody knows for sure where a next request would begin.
+        reply_header(rp, "Connection", "close");
+    }
     return !status;
+}
+
+static bool may_ask(const struct exchange *x)
+{
+    const struct server *s = x->rq.server;
+    enum access access = x->route ? x->route->access : ACCESS_TOKEN;
+    char cookie[32];
+
+    if (!s->auth || access == ACCESS_OPEN ||
+        (access == ACCESS_METRICS && s->config->open_metrics))
+        return true;
+    snprintf(cookie, sizeof cookie, "gradwatch_%d", s->gate.port);
+    return auth_header_fits(s->auth, header_of(&x->rq, "Authorization")) ||
+           auth_cookie_fits(s->auth, MHD_lookup_connection_value(
+               x->rq.connection, MHD_COOKIE_KIND, cookie));
+}
+
+static bool pass_auth(const struct exchange *x, struct reply *rp)
+{
+    if (may_ask(x))
+        return true;
+    reply_problem(rp, 401, NULL, "this daemon's token is needed: for the page, "
+                  "open the address that \"gradwatch open\" prints; for a "
+                  "program, send \"Authorization: Bearer TOKEN\" with what is "
+                  "in the file token of the daemon's state directory");
+    reply_header(rp, "WWW-Authenticate", "Bearer realm=\"gradwatch\"");
+    return false;
 }
 
 static bool pass_route(struct exchange *x, struct reply *rp)
 {
     const char *method = x->rq.method;
 
-    x->route = find_route(&x->rq);
     if (!x->route) {
         reply_problem(rp, 404, NULL, "there is nothing at this address");
     } else if (!strcmp(method, "OPTIONS")) {
@@ -318,7 +352,8 @@ static enum MHD_Result on_request(void *cls, struct MHD_Connection *connection,
     if (!x->begun) {
         x->begun = true;
         x->rq.method = method;
-        if (!pass_gate(x, &rp) || !pass_route(x, &rp))
+        x->route = find_route(&x->rq);
+        if (!pass_gate(x, &rp) || !pass_auth(x, &rp) || !pass_route(x, &rp))
             return send_reply(&x->rq, &rp);
         return MHD_YES;
     }

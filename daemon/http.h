@@ -41,10 +41,17 @@ struct reply {                  // starts as 200 without a body
 
 typedef void handler(struct request *rq, struct reply *rp);
 
+enum access {                   // who may ask
+    ACCESS_TOKEN,               // whoever knows the token (daemon/auth.h)
+    ACCESS_METRICS,             // the same, or with --open-metrics everybody
+    ACCESS_OPEN,                // everybody
+};
+
 struct route {
     const char *path;           // "/api/v1/jobs/{id}/log"
     const char *type;           // what it answers with, for Accept
-    handler    *get, *post, *delete;    // NULL = 405
+    handler    *get, *post, *patch, *delete;    // NULL = 405
+    enum access access;
 };
 
 extern const struct route http_routes[];        // ends with path NULL

@@ -108,6 +108,8 @@ static int open_parts(struct parts *p, const struct config *c,
         return rc;
     if ((p->socket = open_socket(c, err)) < 0)
         return ERR_IO;
+    if (!c->no_auth && (rc = auth_open(c->token_file, &s->auth, err)) != 0)
+        return rc;
     s->config = c;
     s->started = clock_unix_millis();
     s->gate = (struct gate){ .port = port_of(p->socket),
@@ -142,6 +144,7 @@ static void close_parts(struct parts *p)
     records_free(s->records);
     files_close(s->files);
     store_close(s->store);
+    auth_close(s->auth);
     json_decref(s->devices);
     free(s->logs);
     if (p->socket >= 0)
@@ -192,6 +195,8 @@ static int serve(const struct config *c)
     if (!rc) {
         announce(c, p.server.gate.port);
         log_info("gradwatchd %s, state in %s", GRADWATCH_VERSION, c->state);
+        if (c->no_auth)
+            log_warn("everybody on this machine may use it (no-auth)");
         rc = supervisor_run(p.supervisor, p.http, p.signals, &err);
     }
     close_parts(&p);

@@ -55,7 +55,8 @@ void reply_header(struct reply *rp, const char *name, const char *fmt, ...)
 static const char *title_of(int status)
 {
     static const struct { int status; const char *title; } rows[] = {
-        { 400, "Bad request" },         { 403, "Forbidden" },
+        { 400, "Bad request" },         { 401, "Unauthorized" },
+        { 403, "Forbidden" },
         { 404, "Not found" },           { 405, "Method not allowed" },
         { 406, "Not acceptable" },      { 409, "Conflict" },
         { 413, "Content too large" },   { 414, "Address too long" },

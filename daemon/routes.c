@@ -10,33 +10,40 @@
 #include "version.h"
 
 #define JSON "application/json"
+#define TEXT "text/plain"
+#define SSE  "text/event-stream"
 #define API  "/api/v1"
+#define JOB  API "/jobs/{id}"
 
 // The first row that fits answers.
 const struct route http_routes[] = {
-    { "/",             "text/html",       routes_page,    NULL, NULL },
-    { "/healthz",      "text/plain",      routes_health,  NULL, NULL },
-    { "/readyz",       "text/plain",      routes_ready,   NULL, NULL },
-    { "/metrics",      "text/plain",      routes_metrics, NULL, NULL },
-    { API,             JSON,              routes_api,     NULL, NULL },
-    { API "/devices",  JSON,              routes_devices, NULL, NULL },
-    { API "/models",   JSON,              routes_models,  NULL, NULL },
-    { API "/models/{word}", JSON,         routes_model,   NULL, NULL },
-    { API "/datasets", JSON,              routes_datasets, NULL, NULL },
-    { API "/events",   "text/event-stream", routes_all_events, NULL, NULL },
-    { API "/jobs",     JSON,              routes_list, routes_submit, NULL },
-    { API "/jobs/{id}", JSON,             routes_job, NULL, routes_remove },
-    { API "/jobs/{id}/cancel", JSON,      NULL, routes_cancel, NULL },
-    { API "/jobs/{id}/events", "text/event-stream", routes_events, NULL, NULL },
-    { API "/jobs/{id}/log", "text/plain", routes_log,     NULL, NULL },
-    { API "/jobs/{id}/gradients", JSON,   routes_gradients, NULL, NULL },
-    { API "/jobs/{id}/gradients.csv", "text/csv", routes_gradients_csv,
-      NULL, NULL },
-    { API "/jobs/{id}/histograms", JSON,  routes_histograms, NULL, NULL },
-    { API "/jobs/{id}/profile", JSON,     routes_profile, NULL, NULL },
-    { API "/jobs/{id}/metrics", JSON,     routes_job_metrics, NULL, NULL },
-    { "/{word}",       "*/*",             routes_file,    NULL, NULL },
-    { NULL, NULL, NULL, NULL, NULL },
+    { "/",               "text/html", .get = routes_page,
+      .access = ACCESS_OPEN },
+    { "/healthz",        TEXT, .get = routes_health, .access = ACCESS_OPEN },
+    { "/readyz",         TEXT, .get = routes_ready, .access = ACCESS_OPEN },
+    { "/login",          "*/*", .get = routes_login_link,
+      .access = ACCESS_OPEN },
+    { "/metrics",        TEXT, .get = routes_metrics,
+      .access = ACCESS_METRICS },
+    { API,               JSON, .get = routes_api },
+    { API "/login",      JSON, .post = routes_login },
+    { API "/devices",    JSON, .get = routes_devices },
+    { API "/models",     JSON, .get = routes_models },
+    { API "/models/{word}", JSON, .get = routes_model },
+    { API "/datasets",   JSON, .get = routes_datasets },
+    { API "/events",     SSE,  .get = routes_all_events },
+    { API "/jobs",       JSON, .get = routes_list, .post = routes_submit },
+    { JOB,               JSON, .get = routes_job, .delete = routes_remove },
+    { JOB "/cancel",     JSON, .post = routes_cancel },
+    { JOB "/events",     SSE,  .get = routes_events },
+    { JOB "/log",        TEXT, .get = routes_log },
+    { JOB "/gradients",  JSON, .get = routes_gradients },
+    { JOB "/gradients.csv", "text/csv", .get = routes_gradients_csv },
+    { JOB "/histograms", JSON, .get = routes_histograms },
+    { JOB "/profile",    JSON, .get = routes_profile },
+    { JOB "/metrics",    JSON, .get = routes_job_metrics },
+    { "/{word}",         "*/*", .get = routes_file, .access = ACCESS_OPEN },
+    { NULL, NULL, .get = NULL },
 };
 
 static void send_file(struct request *rq, struct reply *rp, const char *name)

@@ -7,10 +7,14 @@ handler routes_page, routes_file, routes_health, routes_ready, routes_metrics,
         routes_api, routes_devices, routes_models, routes_model,
         routes_datasets;
 
+// routes_login.c: how a browser gets in.
+handler routes_login, routes_login_link;
+
 // routes_jobs.c: jobs and their events.
 handler routes_submit, routes_list, routes_job, routes_remove, routes_cancel,
         routes_events, routes_all_events, routes_log;
 
 // routes_views.c: what people ask about a job's records.
 handler routes_gradients, routes_gradients_csv, routes_histograms,
-        routes_profile, routes_job_metrics;
+        routes_profile, routes_verdict, routes_job_metrics;
+

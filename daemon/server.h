@@ -2,6 +2,7 @@
 #pragma once
 #include <pthread.h>
 #include <stdatomic.h>
+#include "daemon/auth.h"
 #include "daemon/config.h"
 #include "daemon/files.h"
 #include "daemon/gate.h"
@@ -15,6 +16,7 @@ enum { SERVER_STATUSES = 600 };
 struct server {                     // open before the first request; but for
     const struct config *config;    // what is marked, nothing here changes
     struct gate          gate;
+    struct auth         *auth;      // NULL: everybody may ask
     struct store        *store;
     struct records      *records;
     struct sse          *sse;

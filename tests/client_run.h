@@ -26,6 +26,7 @@ static inline void client_exec(const char *server, char **argv)
     self[n > 0 ? n : 0] = 0;
     snprintf(path, sizeof path, "%.3000s/../client/gradwatch", dirname(self));
     setenv("GRADWATCH_SERVER", server, 1);
+    setenv("XDG_STATE_HOME", "/nonexistent", 0);        // no token of others
     setenv("LC_ALL", "C.UTF-8", 1);
     setenv("http_proxy", "http://127.0.0.1:9", 1);      // must not be asked
     execv(path, argv);

@@ -65,17 +65,19 @@ static pid_t spawn(const char *const *args, int *out, int err_fd)
     return pid;
 }
 
-struct daemon daemon_start(const char *state, const char *const *args)
+static struct daemon start(const char *state, bool closed,
+                           const char *const *args)
 {
     const char *all[MAX_ARGS + 1] = { "--listen", "127.0.0.1:0", "--state",
-                                      state };
+                                      state, closed ? NULL : "--no-auth" };
     struct daemon d = { .state = xstrdup(state) };
     char line[200];
     // Set GRADWATCH_LOG to see the log.
     int out, log = getenv("GRADWATCH_LOG") ? 2 : open("/dev/null", O_WRONLY);
 
-    for (int i = 0; args && args[i] && i + 4 < MAX_ARGS; i++)
-        all[i + 4] = args[i];
+    int n = closed ? 4 : 5;
+    for (int i = 0; args && args[i] && i + n < MAX_ARGS; i++)
+        all[i + n] = args[i];
     d.pid = spawn(all, &out, log);
     if (log != 2)
         close(log);
@@ -85,6 +87,16 @@ struct daemon daemon_start(const char *state, const char *const *args)
         die("the daemon did not start");
     fclose(f);
     return d;
+}
+
+struct daemon daemon_start(const char *state, const char *const *args)
+{
+    return start(state, false, args);
+}
+
+struct daemon daemon_start_closed(const char *state, const char *const *args)
+{
+    return start(state, true, args);
 }
 
 static int end(struct daemon *d, int sig)
@@ -311,24 +323,32 @@ int status_of(const struct daemon *d, const char *text)
 
 // Streams.
 
-struct stream stream_open(const struct daemon *d, const char *path,
-                          int64_t last_id)
+struct stream stream_open_as(const struct daemon *d, const char *path,
+                             const char *header)
 {
     int fd = dial(d);
     struct stream s = { .f = fdopen(fd, "r") };
-    char line[1024], last[64] = "";
+    char line[1024];
 
-    if (last_id >= 0)
-        snprintf(last, sizeof last, "Last-Event-ID: %" PRId64 "\r\n", last_id);
     // HTTP/1.0: the body is not chunked and ends with the connection.
     char *request = xasprintf("GET %s HTTP/1.0\r\nHost: 127.0.0.1:%d\r\n"
-                              "Accept: text/event-stream\r\n%s\r\n", path,
-                              d->port, last);
+                              "Accept: text/event-stream\r\n%s\r\n\r\n",
+                              path, d->port, header);
     send_text(fd, request);
     free(request);
     while (fgets(line, sizeof line, s.f) && strcmp(line, "\r\n") != 0)
         ;
     return s;
+}
+
+struct stream stream_open(const struct daemon *d, const char *path,
+                          int64_t last_id)
+{
+    char last[64] = "X-Test: 1";
+
+    if (last_id >= 0)
+        snprintf(last, sizeof last, "Last-Event-ID: %" PRId64, last_id);
+    return stream_open_as(d, path, last);
 }
 
 json_t *stream_next(struct stream *s, int64_t *id)

@@ -16,7 +16,10 @@ struct daemon {
 // Starts ../daemon/gradwatchd, seen from this test, on a free port, with
 // further options in args (ends with NULL; may be NULL), and waits until it
 // listens. `state` is copied. Aborts when it does not start.
+// Everybody may ask it.
 struct daemon daemon_start(const char *state, const char *const *args);
+// The same, but it wants its token.
+struct daemon daemon_start_closed(const char *state, const char *const *args);
 // SIGTERM, or SIGKILL; waits. The exit code, or 128 + the signal.
 int  daemon_stop(struct daemon *d);
 int  daemon_kill(struct daemon *d);
@@ -62,6 +65,9 @@ struct stream { FILE *f; };
 // path with its query; last_id < 0 = no Last-Event-ID.
 struct stream stream_open(const struct daemon *d, const char *path,
                           int64_t last_id);
+// From the beginning, with one more header.
+struct stream stream_open_as(const struct daemon *d, const char *path,
+                             const char *header);
 // The next event, owned by the caller, or NULL at the end; *id is -1 when it
 // has none. Comments are passed over.
 json_t *stream_next(struct stream *s, int64_t *id);

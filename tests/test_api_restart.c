@@ -217,9 +217,10 @@ static void a_port_that_is_taken_is_named(void **state)
 static void wrong_usage_is_explained(void **state)
 {
     (void)state;
-    static const struct { const char *args[3], *says; } rows[] = {
-        { { "--listen", "0.0.0.0:7050" }, "only this machine's" },
-        { { "--listen", "[::]:7050" }, "only this machine's" },
+    static const struct { const char *args[4], *says; } rows[] = {
+        { { "--listen", "0.0.0.0:7050" }, "--allow-host" },
+        { { "--listen", "[::]:7050", "--no-auth" }, "no-auth" },
+        { { "--listen", "example.org:7050" }, "not a numeric address" },
         { { "--listen", "127.0.0.1:70500" }, "port" },
         { { "--listen", "7050" }, "HOST:PORT" },
         { { "--data", "x" }, "NAME=VALUE" },
@@ -248,7 +249,11 @@ static void a_file_says_what_options_say(void **state)
         { "\nlistn = 127.0.0.1:0\n", "conf:2: unknown key listn, did you mean "
                                      "listen" },
         { "state = a\nstate = b\n", "conf:2: state is given twice" },
-        { "listen = 8.8.8.8:1\n", "conf:1: cannot listen" },
+        { "listen = a.b:1\n", "conf:1: cannot listen" },
+        { "no-auth = yes\n", "conf:1: \"yes\" is not true or false" },
+        { "listen = 8.8.8.8:1\n", "--allow-host" },
+        { "listen = 8.8.8.8:1\nallow-host = a\nno-auth = true\n",
+          "no-auth" },
     };
     const char *args[] = { "--check-config", "--config", path, NULL };
 

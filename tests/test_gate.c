@@ -50,10 +50,20 @@ static void the_host_must_be_one_of_ours(void **state)
     assert_int_equal(GATE(.n_hosts = 2), 400);
 }
 
-static void only_changes_mind_the_origin(void **state)
+static void foreign_pages_may_ask_nothing(void **state)
 {
     (void)state;
-    assert_int_equal(GATE(.origin = "http://evil.example"), 0);
+    assert_int_equal(GATE(.origin = "http://evil.example"), 403);
+    assert_int_equal(GATE(.origin = "http://localhost:7050"), 0);
+    assert_int_equal(GATE(.fetch_site = "cross-site"), 403);
+    assert_int_equal(GATE(.fetch_site = "same-site"), 403);
+    assert_int_equal(GATE(.fetch_site = "cross-site", .fetch_mode = "no-cors"),
+                     403);
+    // A link that somebody follows; it may not post.
+    assert_int_equal(GATE(.fetch_site = "cross-site",
+                          .fetch_mode = "navigate"), 0);
+    assert_int_equal(GATE(.method = "POST", .fetch_site = "cross-site",
+                          .fetch_mode = "navigate"), 403);
     assert_int_equal(GATE(.method = "POST", .origin = "http://evil.example"),
                      403);
     assert_int_equal(GATE(.method = "DELETE", .fetch_site = "cross-site"), 403);
@@ -154,7 +164,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(the_host_must_be_one_of_ours),
-        cmocka_unit_test(only_changes_mind_the_origin),
+        cmocka_unit_test(foreign_pages_may_ask_nothing),
         cmocka_unit_test(bodies_are_json_of_one_known_length),
         cmocka_unit_test(addresses_are_split_then_decoded),
         cmocka_unit_test(wrong_addresses_are_refused),

@@ -13,12 +13,14 @@ export const build = [process.env.GRADWATCH_BUILD, 'build-test', 'build']
   .filter(Boolean).map((dir) => join(root, dir))
   .find((dir) => existsSync(join(dir, 'daemon/gradwatchd')));
 
-export async function startDaemon(options = []) {
-  if (!build) throw new Error('no build folder: run scripts/test, or meson and ninja');
-  const state = await mkdtemp(join(tmpdir(), 'gradwatch-e2e-'));
+// Threads that spin would take the browser's cores.
+const environment = { ...process.env, OMP_WAIT_POLICY: 'passive' };
+
+// Starts one on a port and a state directory: {url, child, exited, log}.
+async function launch(port, state, options) {
   const child = spawn(join(build, 'daemon/gradwatchd'),
-    ['--listen', '127.0.0.1:0', '--state', state, ...options],
-    { stdio: ['ignore', 'pipe', 'pipe'] });
+    ['--listen', `127.0.0.1:${port}`, '--state', state, '--no-auth', ...options],
+    { stdio: ['ignore', 'pipe', 'pipe'], env: environment });
   const log = [];
   createInterface({ input: child.stderr }).on('line', (line) => log.push(line));
   const exited = new Promise((resolve) => { child.on('exit', resolve); });
@@ -29,10 +31,26 @@ export async function startDaemon(options = []) {
     });
     exited.then((code) => reject(new Error(`gradwatchd exited ${code}:\n${log.join('\n')}`)));
   });
+  return { url, child, exited, log };
+}
+
+export async function startDaemon(options = []) {
+  if (!build) throw new Error('no build folder: run scripts/test, or meson and ninja');
+  const state = await mkdtemp(join(tmpdir(), 'gradwatch-e2e-'));
+  let { url, child, exited, log } = await launch(0, state, options);
 
   return {
     url,
-    log,
+    get log() { return log; },
+    // Ends it without a word, as a crash or the loss of power would.
+    async kill() {
+      child.kill('SIGKILL');
+      await exited;
+    },
+    // Where it was, with the state it had.
+    async restart() {
+      ({ child, exited, log } = await launch(new URL(url).port, state, options));
+    },
     async stop() {
       child.kill('SIGTERM');
       const code = await exited;
@@ -50,14 +68,26 @@ export async function startDaemon(options = []) {
       if (response.status !== 201) throw new Error(await response.text());
       return (await response.json()).id;
     },
-    // All events of a job, to its last one.
-    async events(id) {
+    async cancel(id) {
+      const response = await fetch(`${url}/api/v1/jobs/${id}/cancel`, { method: 'POST' });
+      if (!response.ok) throw new Error(await response.text());
+    },
+    // The first event of a type; of none, the last one of the job.
+    async waitFor(id, type) {
       const response = await fetch(`${url}/api/v1/jobs/${id}/events?since=0`);
-      const events = [];
-      const lines = createInterface({ input: response.body });
-      for await (const line of lines)
-        if (line.startsWith('data:')) events.push(JSON.parse(line.slice(5)));
-      return events;
+      let event = null;
+      for await (const line of createInterface({ input: response.body })) {
+        if (!line.startsWith('data:')) continue;
+        event = JSON.parse(line.slice(5));
+        if (event.type === type) break;
+      }
+      await response.body.cancel().catch(() => {});
+      return event;
+    },
+    async train(spec) {
+      const id = await this.submit(spec);
+      await this.waitFor(id);
+      return id;
     },
   };
 }

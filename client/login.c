@@ -1,0 +1,68 @@
+#include "client/login.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include "client/api.h"
+#include "client/text.h"
+#include "common/mem.h"
+#include "common/token.h"
+
+int login_find(struct client *c)
+{
+    const char *named = opts_value(&c->opts, "token-file");
+    struct error err = {0};
+
+    if (!named)
+        named = getenv("GRADWATCH_TOKEN_FILE");
+    if (named && *named) {
+        if (token_read(named, &c->http->token, &err) == 0)
+            return 0;
+        client_say("%s", err.text);
+        return EXIT_REFUSED;
+    }
+    // Not to another machine: it would learn the token of this one.
+    if (!http_is_loopback(c->http->base))
+        return 0;
+    char *dir = token_state_dir(), *path = xasprintf("%s/token", dir);
+    token_read(path, &c->http->token, &err);
+    free(path);
+    free(dir);
+    return 0;
+}
+
+// "#/jobs/1,2" for the ids that were given; NULL after saying what is wrong.
+static char *page_of(struct client *c)
+{
+    char *page = xstrdup(c->opts.n_words ? "#/jobs/" : "");
+
+    for (int i = 0; i < c->opts.n_words; i++) {
+        json_int_t id;
+        if (client_id(c, "open", i, &id)) {
+            free(page);
+            return NULL;
+        }
+        char *longer = xasprintf("%s%s%" JSON_INTEGER_FORMAT, page,
+                                 i ? "," : "", id);
+        free(page);
+        page = longer;
+    }
+    return page;
+}
+
+int command_open(struct client *c)
+{
+    char *page = page_of(c);
+    json_t *answer;
+
+    if (!page)
+        return EXIT_USAGE;
+    int rc = api_json(c, "POST", API "/login", NULL, &answer);
+    if (!rc) {
+        char *path = text_clean(api_text(answer, "path"), false);
+        printf("%s%s%s\n", c->http->base, path, page);
+        free(path);
+    }
+    json_decref(answer);
+    free(page);
+    return rc;
+}
