@@ -18,3 +18,5 @@ handler routes_submit, routes_list, routes_job, routes_remove, routes_cancel,
 handler routes_gradients, routes_gradients_csv, routes_histograms,
         routes_profile, routes_verdict, routes_job_metrics;
 
+// routes_compare.c: of several jobs.
+handler routes_compare;

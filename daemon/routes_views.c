@@ -81,6 +81,11 @@ void routes_profile(struct request *rq, struct reply *rp)
     serve(rq, rp, VIEW_PROFILE, NULL);
 }
 
+void routes_verdict(struct request *rq, struct reply *rp)
+{
+    serve(rq, rp, VIEW_VERDICT, NULL);
+}
+
 void routes_job_metrics(struct request *rq, struct reply *rp)
 {
     serve(rq, rp, VIEW_METRICS, NULL);
