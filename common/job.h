@@ -72,6 +72,10 @@ struct job {
         int      samples;               // per layer and epoch; 0 = all
         bool     early_steps;
     } record;
+    struct {
+        int  every, keep;               // epochs; the newest that stay
+        bool initial;
+    } checkpoint;
     char    device[16];                 // auto cpu cuda cuda:N reference
     int     priority;
     int64_t after[JOB_MAX_LIST];

@@ -126,6 +126,17 @@ const struct job_field job_table[] = {
       AT(record.early_steps), .fallback = "true",
       .help = "keep steps 0,1,2,3,5,8,13,... of epoch 1 whole" },
 
+    { "checkpoint.every", .option = "--checkpoint-every",
+      .kind = &kind_integer, AT(checkpoint.every), RANGE(0, 100000),
+      .fallback = "1", .help = "epochs between checkpoints; 0: one at the end" },
+    { "checkpoint.keep", .option = "--checkpoint-keep", .kind = &kind_integer,
+      AT(checkpoint.keep), RANGE(2, 100000), .fallback = "2",
+      .help = "how many of the newest stay; two at least, as one may be "
+      "damaged" },
+    { "checkpoint.initial", .option = "--checkpoint-initial", FLAG,
+      AT(checkpoint.initial), .fallback = "false",
+      .help = "keep the first weights too, as epoch 0" },
+
     { "device", .option = "--device", .kind = &kind_device, AT(device),
       .values = "auto|cpu|cuda|cuda:N|reference", .fallback = "\"auto\"",
       .help = "what trains it" },
@@ -147,9 +158,6 @@ static const struct { const char *path, *value; } later[] = {
     { "data.validation", NULL },
     { "record.quantities", "grad_sample" },
     { "record.quantities", "branch_share" },
-    { "checkpoint.every", NULL },
-    { "checkpoint.keep", NULL },
-    { "checkpoint.initial", NULL },
 };
 enum { N_LATER = sizeof later / sizeof later[0] };
 

@@ -175,7 +175,7 @@ static void test_limits_are_accepted(void **state)
         }
         tested++;
     }
-    assert_int_equal(tested, 19);      // as many fields have limits
+    assert_int_equal(tested, 21);      // as many fields have limits
 }
 
 static void test_beyond_limits_is_refused(void **state)

@@ -30,6 +30,12 @@ static const struct opt table[] = {
     { .name = "attempt", .value = "N",
       .help = "how often this job was started, this time included (default: "
       "1)" },
+    { .name = "checkpoints", .value = "DIR",
+      .help = "where checkpoints are written (default: nowhere)" },
+    { .name = "resume", .value = "FILE", .help = "go on from this checkpoint; "
+      "of a folder, from its newest one that is whole" },
+    { .name = "recorded", .value = "N", .help = "of a folder, take none later "
+      "than epoch N: the records of those before it are kept elsewhere" },
     { .name = "die-with-parent",
       .help = "end at once when the program that started this one ends" },
     { .name = "probe", .help = "list the devices as one line of JSON, and end" },
@@ -144,7 +150,7 @@ static int probe(void)
     return rc;
 }
 
-static int train(const struct opts *o, int attempt)
+static int train(const struct opts *o, int attempt, int recorded)
 {
     struct tell t = { .out = stdout };
     struct error err = { 0 };
@@ -158,6 +164,8 @@ static int train(const struct opts *o, int attempt)
         rc = train_run(&(struct train_opts){
             .job = job, .root_dir = root, .cache_dir = cache,
             .attempt = attempt, .out = stdout, .stop = &stop,
+            .checkpoints = opts_value(o, "checkpoints"),
+            .resume = opts_value(o, "resume"), .recorded = recorded,
         });
     job_free(job);
     free(root);
@@ -190,11 +198,13 @@ int main(int argc, char **argv)
 
     struct opts o;
     struct error err = { 0 };
-    double attempt = 1;
+    double attempt = 1, recorded = INT_MAX;
     int rc = opts_parse(&o, table, N_OPTS, argc, argv, &err);
 
     if (!rc)
         rc = opts_number(&o, "attempt", 1, INT_MAX, &attempt, &err);
+    if (!rc)
+        rc = opts_number(&o, "recorded", 0, INT_MAX, &recorded, &err);
     if (!rc && o.n_words)
         rc = fail(&err, ERR_USAGE, "unexpected \"%s\": the job spec is read "
                   "from standard input", o.words[0]);
@@ -213,7 +223,7 @@ int main(int argc, char **argv)
         // when its process does.
         if (opts_given(&o, "die-with-parent"))
             prctl(PR_SET_PDEATHSIG, SIGKILL);
-        rc = train(&o, (int)attempt);
+        rc = train(&o, (int)attempt, (int)recorded);
     }
     opts_free(&o);
     return rc;

@@ -122,7 +122,8 @@ static json_t *layers_json(const struct graph *g)
 }
 
 void tell_started(struct tell *t, const struct job *job, const struct rig *rig,
-                  int64_t images, int attempt, const struct device_info *dev)
+                  int64_t images, int attempt, int resumed_from,
+                  const struct device_info *dev)
 {
     const struct graph *g = rig->full.graph;
     json_t *e = event_new("started");
@@ -130,6 +131,7 @@ void tell_started(struct tell *t, const struct job *job, const struct rig *rig,
                    (rig->tail.plan ? rig->tail.plan->bytes : 0);
 
     set_integer(e, "attempt", attempt);
+    set_integer(e, "resumed_from", resumed_from);
     json_object_set_new(e, "device", json_pack("{s:s, s:i, s:s}",
         "backend", rig->backend->name, "index", rig->ordinal,
         "name", dev->name));
@@ -163,6 +165,19 @@ void tell_epoch(struct tell *t, const struct progress *p, bool complete,
     json_object_set_new(e, "quantities", quantities);
     if (early)
         json_object_set_new(e, "early", early);
+    tell(t, e);
+}
+
+void tell_checkpoint(struct tell *t, int epoch, int64_t step, const char *path,
+                     int64_t bytes, const char *sha256)
+{
+    json_t *e = event_new("checkpoint");
+
+    set_integer(e, "epoch", epoch);
+    set_integer(e, "step", step);
+    json_object_set_new(e, "path", json_string(path));
+    set_integer(e, "bytes", bytes);
+    json_object_set_new(e, "sha256", json_string(sha256));
     tell(t, e);
 }
 

@@ -43,11 +43,14 @@ void tell_warning(struct tell *t, const char *code, const char *path,
                   const char *reason);
 // job has all defaults and the data set's classes filled in.
 void tell_started(struct tell *t, const struct job *job, const struct rig *rig,
-                  int64_t images, int attempt, const struct device_info *dev);
+                  int64_t images, int attempt, int resumed_from,
+                  const struct device_info *dev);
 // Takes quantities, and early, which may be NULL.
 void tell_epoch(struct tell *t, const struct progress *p, bool complete,
                 double seconds, double recording_share, json_t *quantities,
                 json_t *early);
 void tell_failed(struct tell *t, const char *code, const char *message);
+void tell_checkpoint(struct tell *t, int epoch, int64_t step, const char *path,
+                     int64_t bytes, const char *sha256);
 // A failure named by all its causes: rows of {"pointer", "value", "message"}.
 void tell_bad_spec(struct tell *t, const json_t *problems);

@@ -5,6 +5,7 @@
 #include <inttypes.h>
 #include <math.h>
 #include <stdlib.h>
+#include <unistd.h>
 
 #include "common/clock.h"
 #include "common/event.h"
@@ -13,6 +14,7 @@
 #include "model/nets.h"
 #include "worker/backends.h"
 #include "worker/data.h"
+#include "worker/keep.h"
 #include "worker/lane.h"
 #include "worker/rate.h"
 #include "worker/tell.h"
@@ -30,6 +32,7 @@ struct run {
     struct lane    *lane;
     struct record  *record;
     struct tell     tell;
+    struct keep     keep;
     struct error    err;
     json_t         *problems;           // with the spec, found by this run
     int32_t        *order;              // (data.n) images of the epoch
@@ -136,7 +139,15 @@ static void open_rig(void *run)         // on the lane
 {
     struct run *r = run;
     r->err.code = 0;
-    rig_open(&r->rig, r->job, &r->taps, &r->err);
+    if (rig_open(&r->rig, r->job, &r->taps, &r->err) == 0)
+        keep_load(&r->keep, &r->rig, r->job->train.seed, &r->err);
+}
+
+static void write_checkpoint(void *run) // on the lane
+{
+    struct run *r = run;
+    r->err.code = 0;
+    keep_write(&r->keep, &r->rig, &r->err);
 }
 
 static void close_rig(void *run)        // on the lane
@@ -144,11 +155,24 @@ static void close_rig(void *run)        // on the lane
     rig_close(&((struct run *)run)->rig);
 }
 
+static void live(struct run *r);
+
 static void on_lane(struct run *r, lane_call *call)
 {
     lane_give(r->lane, call, r);
     while (!lane_wait(r->lane, TELL_MOST_S))
         ;
+}
+
+static void tell_damaged(struct run *r)
+{
+    json_t *row;
+    size_t i;
+
+    json_array_foreach(r->keep.damaged, i, row)
+        tell_warning(&r->tell, "checkpoint",
+                     json_string_value(json_object_get(row, "path")),
+                     json_string_value(json_object_get(row, "reason")));
 }
 
 static int prepare(struct run *r)
@@ -162,6 +186,9 @@ static int prepare(struct run *r)
         rc = backend_info(r->rig.backend, r->rig.ordinal, &device, &r->err);
     if (rc)
         return rc;
+    r->keep = (struct keep){ .dir = r->o->checkpoints, .resume = r->o->resume,
+                             .recorded = r->o->recorded };
+    checkpoint_spec(r->job, r->data->n, r->keep.spec);
     r->lane = lane_open();
     on_lane(r, open_rig);
     if (r->err.code)
@@ -175,8 +202,10 @@ static int prepare(struct run *r)
     });
     r->order = xcalloc((size_t)r->data->n, sizeof *r->order);
     r->numbers = xcalloc((size_t)r->taps.n, sizeof *r->numbers);
+    r->whole_epochs = r->keep.epoch;
     tell_started(&r->tell, r->job, &r->rig, r->data->n, r->o->attempt,
-                 &device);
+                 r->keep.epoch, &device);
+    tell_damaged(r);
     if (r->rig.leftover)
         tell_warning(&r->tell, "leftover_image", NULL, "the last batch of an "
             "epoch would hold one image; it is left out, because batch norm "
@@ -354,6 +383,40 @@ static enum train_outcome failed(struct run *r, int rc)
     return rows[i].end;
 }
 
+// Waits for room when the disk is full: the run is worth more than the time.
+static int checkpoint(struct run *r, int epoch)
+{
+    struct keep *k = &r->keep;
+    bool told = false;
+
+    if (!keep_due(k, r->job, epoch))
+        return 0;
+    k->epoch = epoch;
+    k->step = epoch * r->rig.steps_per_epoch;
+    for (;;) {
+        lane_give(r->lane, write_checkpoint, r);
+        while (!lane_wait(r->lane, TELL_MOST_S))
+            if (epoch)
+                live(r);
+        if (r->err.code != ERR_FULL)
+            break;
+        if (stopped(r))
+            return ERR_STATE;
+        if (!told)
+            tell_warning(&r->tell, "no_space", k->file.name, r->err.text);
+        told = true;
+        if (epoch)
+            live(r);
+        sleep((unsigned)TELL_MOST_S);
+    }
+    if (r->err.code)
+        return r->err.code;
+    tell_checkpoint(&r->tell, epoch, k->step, k->file.name, k->file.bytes,
+                    k->file.sha256);
+    keep_prune(k, r->job);
+    return 0;
+}
+
 static enum train_outcome run_epoch(struct run *r, int epoch, double *taps)
 {
     double start = clock_seconds(), spent = r->tell.spent;
@@ -396,8 +459,16 @@ static enum train_outcome run_epochs(struct run *r)
 
     r->begun = r->marked = clock_seconds();
     r->progress.images_per_second = r->progress.eta_seconds = NAN;
-    for (int e = 1; e <= r->job->train.epochs && end == TRAIN_DONE; e++)
+    int first = r->keep.epoch + 1;
+    int rc = first == 1 ? checkpoint(r, 0) : 0;
+    for (int e = first; e <= r->job->train.epochs && !rc && end == TRAIN_DONE;
+         e++) {
         end = run_epoch(r, e, taps);
+        if (end == TRAIN_DONE)
+            rc = checkpoint(r, e);
+    }
+    if (rc)
+        end = failed(r, rc);
     free(taps);
     return end == TRAIN_DONE ? done(r) : end;
 }
@@ -415,6 +486,7 @@ enum train_outcome train_run(const struct train_opts *o)
     taps_clear(&r.taps);
     data_close(r.data);
     json_decref(r.problems);
+    keep_clear(&r.keep);
     free(r.order);
     free(r.numbers);
     return r.tell.gone ? TRAIN_INTERNAL : end;

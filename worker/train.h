@@ -25,6 +25,12 @@ struct train_opts {
     const char *root_dir;       // of data.root; NULL when it is not known
     const char *cache_dir;      // of decoded images; NULL = none
     int         attempt;        // 1, 2, ...: only told
+    const char *checkpoints;    // folder they are written to; NULL = none
+    const char *resume;         // a checkpoint to go on from, or a folder
+                                // whose newest good one is taken; NULL = none
+    int         recorded;       // the records of so many epochs are safe with
+                                // whoever reads: a folder's later checkpoints
+                                // are not taken, or theirs would be missing
     FILE       *out;
     // Once not 0, the step in progress is the last one.
     const volatile sig_atomic_t *stop;
