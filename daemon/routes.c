@@ -41,7 +41,9 @@ const struct route http_routes[] = {
     { JOB "/gradients.csv", "text/csv", .get = routes_gradients_csv },
     { JOB "/histograms", JSON, .get = routes_histograms },
     { JOB "/profile",    JSON, .get = routes_profile },
+    { JOB "/verdict",    JSON, .get = routes_verdict },
     { JOB "/metrics",    JSON, .get = routes_job_metrics },
+    { API "/compare",    JSON, .get = routes_compare },
     { "/{word}",         "*/*", .get = routes_file, .access = ACCESS_OPEN },
     { NULL, NULL, .get = NULL },
 };

@@ -181,10 +181,48 @@ static void records_are_served_as_views(void **state)
     assert_int_equal(json_array_size(json_object_get(g, "epochs")), 2);
     json_decref(g);
     json_decref(get_below(id, "/profile"));
+    json_decref(get_below(id, "/verdict"));
+    assert_int_equal(status_below("GET", id, "/verdict?layers=x"), 400);
+    assert_int_equal(status_below("GET", 999999, "/verdict"), 404);
     assert_int_equal(status_below("GET", id, "/gradients.csv"), 200);
     assert_int_equal(status_below("GET", id, "/histograms?bins=7"), 400);
     assert_int_equal(status_below("GET", id, "/log"), 200);
     assert_int_equal(status_below("GET", 999999, "/histograms"), 404);
+}
+
+static void check_comparison(int64_t a, int64_t b, const char *more, int want)
+{
+    char *path = xasprintf("/api/v1/compare?jobs=%" PRId64 ",%" PRId64 "%s", a,
+                           b, more);
+    struct answer answer = ask(&d, "GET", path, NULL, NULL);
+    if (answer.status != want)
+        fail_msg("%s: %d", path, answer.status);
+    answer_clear(&answer);
+    free(path);
+}
+
+// Every fake job has the same records.
+static void jobs_are_compared(void **state)
+{
+    (void)state;
+    int64_t a = submit(&d, "well", 2, ""), b = submit(&d, "well", 2, "");
+
+    run_to_end(&d, a, NULL);
+    run_to_end(&d, b, NULL);
+    check_comparison(a, b, "&epochs=last", 200);
+    check_comparison(a, b, "&epochs=9", 400);
+    check_comparison(a, b, "&layers=conv9", 400);
+    check_comparison(a, b, "&against=1", 400);
+    check_comparison(a, b, ",", 400);
+    check_comparison(a, 999999, "", 404);
+    char *path = xasprintf("/api/v1/compare?jobs=%" PRId64 ",%" PRId64, a, b);
+    json_t *c = get(&d, path);
+    const json_t *conv1 = json_object_get(json_object_get(c, "layers"),
+                                          "conv1");
+    assert_true(json_real_value(json_object_get(conv1, "factor")) == 1);
+    assert_string_equal(text(c, "unit"), "step");
+    json_decref(c);
+    free(path);
 }
 
 // What a worker can do wrong ends its job, with a reason, and nothing else.
@@ -404,6 +442,7 @@ int main(void)
         cmocka_unit_test(one_stream_has_the_events_of_all_jobs),
         cmocka_unit_test(a_job_has_all_its_members),
         cmocka_unit_test(records_are_served_as_views),
+        cmocka_unit_test(jobs_are_compared),
         cmocka_unit_test(a_broken_worker_fails_its_job_alone),
         cmocka_unit_test(diverging_is_an_outcome),
         cmocka_unit_test(a_worker_takes_its_children_along_and_no_descriptors),
