@@ -5,6 +5,7 @@ import { existsSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
+import { Readable } from 'node:stream';
 
 const root = new URL('../../', import.meta.url).pathname;
 
@@ -75,13 +76,14 @@ export async function startDaemon(options = []) {
     // The first event of a type; of none, the last one of the job.
     async waitFor(id, type) {
       const response = await fetch(`${url}/api/v1/jobs/${id}/events?since=0`);
+      const body = Readable.fromWeb(response.body);
       let event = null;
-      for await (const line of createInterface({ input: response.body })) {
+      for await (const line of createInterface({ input: body })) {
         if (!line.startsWith('data:')) continue;
         event = JSON.parse(line.slice(5));
         if (event.type === type) break;
       }
-      await response.body.cancel().catch(() => {});
+      body.destroy();
       return event;
     },
     async train(spec) {

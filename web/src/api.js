@@ -1,55 +1,96 @@
 // Everything the page asks the daemon: the only file that knows URLs.
 
 const BASE = '/api/v1';
+const RETRY_MILLIS = 2000;
 
-async function get(path) {
-  const response = await fetch(BASE + path, { headers: { Accept: 'application/json' } });
+async function ask(path, { method = 'GET', body, type = 'application/json' } = {}) {
+  const headers = { Accept: 'application/json' };
+  if (body !== undefined) headers['Content-Type'] = type;
+  const response = await fetch(BASE + path,
+    { method, headers, body: body === undefined ? undefined : JSON.stringify(body) });
   if (!response.ok) {
     const problem = await response.json().catch(() => ({}));
     const error = new Error(problem.detail ?? problem.title ?? response.statusText);
     error.status = response.status;
+    error.errors = problem.errors ?? [];
     throw error;
   }
-  return response.json();
+  return response.status === 204 ? null : response.json();
 }
 
 function query(parameters) {
-  const set = Object.entries(parameters).filter(([, v]) => v !== undefined);
+  const set = Object.entries(parameters).filter(([, v]) => v !== undefined && v !== '');
   return set.length ? `?${new URLSearchParams(set)}` : '';
 }
 
-export const listJobs = (parameters = {}) => get(`/jobs${query(parameters)}`);
-export const getJob = (id) => get(`/jobs/${id}`);
+export const getRoot = () => ask('');
+export const listJobs = (parameters = {}) => ask(`/jobs${query(parameters)}`);
+export const getJob = (id) => ask(`/jobs/${id}`);
 export const getHistograms = (id, parameters) =>
-  get(`/jobs/${id}/histograms${query(parameters)}`);
-export const getMetrics = (id) => get(`/jobs/${id}/metrics`);
+  ask(`/jobs/${id}/histograms${query(parameters)}`);
+export const getMetrics = (id) => ask(`/jobs/${id}/metrics`);
 export const getProfile = (id, parameters = {}) =>
-  get(`/jobs/${id}/profile${query(parameters)}`);
+  ask(`/jobs/${id}/profile${query(parameters)}`);
+export const getVerdict = (id) => ask(`/jobs/${id}/verdict`);
+export const getComparison = (ids) => ask(`/compare${query({ jobs: ids.join(',') })}`);
+export const listDatasets = () => ask('/datasets');
+export const submitJob = (spec) => ask('/jobs', { method: 'POST', body: spec });
+export const tryJob = (spec) => ask('/jobs?dry_run=true', { method: 'POST', body: spec });
+export const actOnJob = (id, action) => ask(`/jobs/${id}/${action}`, { method: 'POST' });
+export const removeJob = (id) => ask(`/jobs/${id}`, { method: 'DELETE' });
+
+// An address of the API as evidence gives it, in words of the page:
+// "/api/v1/jobs/7/profile?epochs=3" -> {route: 'profile', epoch: '3'}
+export function readLink(href) {
+  const url = new URL(href, location.origin);
+  return { route: url.pathname.split('/').at(-1), epoch: url.searchParams.get('epochs') ?? '' };
+}
 
 const LAST_TYPES = ['finished', 'failed', 'cancelled'];
-const EVENT_TYPES = ['queued', 'started', 'loading', 'live', 'epoch', 'warning',
+const EVENT_TYPES = ['queued', 'started', 'loading', 'live', 'epoch', 'warning', 'checkpoint',
   'paused', 'resumed', 'interrupted', ...LAST_TYPES];
 
 // Follows Server-Sent Events: of one job after event `since`, or of all jobs
-// (id null). The browser reconnects by itself with Last-Event-ID.
+// (id null). Heals by itself: the browser reconnects with Last-Event-ID, and
+// where it gives up, this opens the stream anew after the last event it had.
 //   onEvent(event)    one parsed event
 //   onState(state)    'open', 'lost', or 'ended' after a job's last event
 // Returns a function that ends it.
 export function follow(id, since, onEvent, onState) {
   const path = id === null ? '/events' : `/jobs/${id}/events`;
-  const source = new EventSource(BASE + path + query({ since }));
+  let source = null, timer = null, last = since, over = false;
+
+  const end = (state) => {
+    over = true;
+    source.close();
+    if (state) onState(state);
+  };
   const receive = (message) => {
     const event = JSON.parse(message.data);
+    if (message.lastEventId) last = message.lastEventId;
     onEvent(event);
-    if (id !== null && LAST_TYPES.includes(event.type)) {
-      source.close();
-      onState('ended');
-    }
+    if (id !== null && LAST_TYPES.includes(event.type)) end('ended');
   };
-
-  source.onmessage = receive;
-  for (const type of EVENT_TYPES) source.addEventListener(type, receive);
-  source.onopen = () => onState('open');
-  source.onerror = () => onState(source.readyState === EventSource.CLOSED ? 'ended' : 'lost');
-  return () => source.close();
+  const open = () => {
+    source = new EventSource(BASE + path + query({ since: last }));
+    for (const type of ['message', ...EVENT_TYPES]) source.addEventListener(type, receive);
+    source.onopen = () => onState('open');
+    source.onerror = failed;
+  };
+  // Closed for good: by a 204 because the job has ended, or by an error.
+  const failed = async () => {
+    if (over) return;
+    if (source.readyState === EventSource.CLOSED) {
+      const job = id === null ? null : await getJob(id).catch(() => null);
+      if (over) return;
+      if (job?.ended_at) return end('ended');
+      timer = setTimeout(open, RETRY_MILLIS);
+    }
+    onState('lost');
+  };
+  open();
+  return () => {
+    clearTimeout(timer);
+    end();
+  };
 }

@@ -1,35 +1,62 @@
 // The page: shows what the address after # names, and says when the daemon is
 // out of reach.
+import { forgetWrite, readAddress } from './address.js';
 import { h, replace } from './dom.js';
 import { jobPage } from './pages/job.js';
 import { jobsPage } from './pages/jobs.js';
+import { submitPage } from './pages/submit.js';
 
 const root = document.getElementById('page');
 const connection = document.getElementById('connection');
-let close = () => {};
-let shown = 0;
+const LOST = 'Connection lost; trying again …';
+let open = null;    // {path, navigate(state), close()}
+let turn = 0;
 
-const STATES = { open: '', ended: '', lost: 'Connection lost; trying again …' };
+// A page calls onState(source, state) for each of its streams.
+function watchStates() {
+  const lost = new Set();
+  connection.textContent = '';
+  return (source, state) => {
+    if (state === 'lost') lost.add(source);
+    else lost.delete(source);
+    connection.textContent = lost.size ? LOST : '';
+  };
+}
 
-function onState(state) {
-  connection.textContent = STATES[state];
+// What a path shows: a function of (root, onState, {path, state}).
+function pageOf(path) {
+  const jobs = path.match(/^\/jobs\/([0-9]+(?:,[0-9]+)*)$/);
+  if (jobs) {
+    const ids = [...new Set(jobs[1].split(',').map(Number))];
+    return (...rest) => jobPage(ids, ...rest);
+  }
+  return path === '/submit' ? submitPage : jobsPage;
+}
+
+function showError(error) {
+  if (error.status === 401) {
+    replace(root, h('p', { class: 'error', role: 'alert' }, 'This browser is not logged in.'),
+      h('p', {}, 'On the machine where the daemon runs, type ', h('code', {}, 'gradwatch open'),
+        ' and open the address that it prints. It works once; the browser then stays logged in.'));
+    return;
+  }
+  replace(root, h('p', { class: 'error', role: 'alert' }, error.status === 404
+    ? 'There is no such job.' : `The daemon did not answer: ${error.message}`),
+  h('p', {}, h('a', { href: '#/' }, 'All jobs')));
 }
 
 async function show() {
-  const turn = ++shown;
-  const match = location.hash.match(/^#\/jobs\/([0-9]+(?:,[0-9]+)*)$/);
-  close();
-  close = () => {};
+  const where = readAddress(), mine = ++turn;
+  forgetWrite();
+  if (open?.path === where.path) return open.navigate(where.state);
+  open?.close();
+  open = null;
   try {
-    const opened = match ? await jobPage(root, onState, match[1].split(',').map(Number))
-      : await jobsPage(root, onState);
-    if (turn === shown) close = opened;
-    else opened();
+    const page = await pageOf(where.path)(root, watchStates(), where);
+    if (mine === turn) open = { path: where.path, ...page };
+    else page.close();
   } catch (error) {
-    if (turn !== shown) return;
-    replace(root, h('p', { class: 'error', role: 'alert' }, error.status === 404
-      ? 'There is no such job.' : `The daemon did not answer: ${error.message}`),
-    h('p', {}, h('a', { href: '#/' }, 'All jobs')));
+    if (mine === turn) showError(error);
   }
 }
 

@@ -3,10 +3,27 @@
 export const SERIES = ['#0072b2', '#e69f00', '#009e73', '#cc79a7', '#56b4e9',
   '#d55e00'];
 
+// From low to high, of steadily growing lightness, so that it reads in grey
+// too; and from below to above a middle.
+export const RISING = ['#2b1055', '#414487', '#2a788e', '#22a884', '#7ad151', '#fde725'];
+export const AROUND = ['#b35806', '#f1a340', '#f7f7f7', '#67a9cf', '#2166ac'];
+
+// The colour at 0..1 of RISING.
+export function rising(share) {
+  const at = Math.min(Math.max(share, 0), 1) * (RISING.length - 1);
+  const i = Math.min(Math.floor(at), RISING.length - 2);
+  const mix = (from) => Math.round(channel(RISING[i], from)
+    + (at - i) * (channel(RISING[i + 1], from) - channel(RISING[i], from)));
+  return `rgb(${mix(1)}, ${mix(3)}, ${mix(5)})`;
+}
+
+const channel = (colour, from) => parseInt(colour.slice(from, from + 2), 16);
+
 // Ink and lines of a chart, read from the style sheet so that charts follow
 // the page between light and dark.
 export function ink() {
   const style = getComputedStyle(document.documentElement);
   const value = (name) => style.getPropertyValue(name).trim();
-  return { text: value('--text'), quiet: value('--quiet'), line: value('--line') };
+  return { text: value('--text'), quiet: value('--quiet'), line: value('--line'),
+    card: value('--card') };
 }

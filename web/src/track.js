@@ -1,130 +1,217 @@
 // A job as the page follows it: what the daemon had when the page was opened,
 // then every event as it comes. Views only read from here.
-import { follow, getHistograms, getJob, getMetrics, getProfile } from './api.js';
+//
+// Medians and percentiles of all layers are there for every epoch; histograms
+// only of the layers that a view asked for with needHistograms().
+import { follow, getHistograms, getJob, getMetrics, getProfile, getVerdict } from './api.js';
 
-const NOTEBOOK = ['conv1', 'layer1.0.conv1', 'layer2.0.conv2', 'layer3.5.conv3',
-  'layer4.2.conv1', 'fc'];
-const ROWS = 6;
-const QUANTITY = 'grad_out', BINS = 'decade8';
 const ENDED = ['done', 'failed', 'cancelled', 'diverged'];
+const CHUNK = 1000;         // histograms in one answer: about 2 MB
 
 export const hasEnded = (job) => ENDED.includes(job.state);
 
-// The notebook's layers, or, in a network that lacks some of them, as many
-// spread evenly from the first layer to the last.
-export function rowsOf(names) {
-  const known = NOTEBOOK.filter((name) => names.includes(name));
-  if (known.length === NOTEBOOK.length || names.length <= ROWS) return known.length ? known : names;
-  return [...new Set(Array.from({ length: ROWS }, (_, i) =>
-    names[Math.round((i * (names.length - 1)) / (ROWS - 1))]))];
-}
-
 // onChange() is called after every change; onState as in api.follow().
-export async function openTrack(id, onChange, onState) {
-  const track = { id, job: await getJob(id), edges: [], layers: [], rows: [],
-    epochs: new Map(), training: [], loading: null, close: () => {} };
-  let closed = false, end = () => {};
+export async function openTrack(id, quantity, onChange, onState) {
+  const track = { id, job: await getJob(id), quantity: null, layers: [], theory: null,
+    summaries: new Map(), early: [], training: [], verdict: null, loading: null,
+    sets: new Map(), busy: 0, work: Promise.resolve(), onChange, close: () => {} };
+  let closed = false, end = () => {}, lost = false;
 
   track.close = () => {
     closed = true;
     end();
   };
-  await refresh(track);
-  if (!closed)
-    end = follow(id, track.job.last_event_id, async (event) => {
-      await take(track, event);
-      onChange();
-    }, async (state) => {
-      if (state === 'ended') track.job = await getJob(id).catch(() => track.job);
-      onState(state);
-      onChange();
-    });
+  track.quantity = pickQuantity(track.job, quantity);
+  await reload(track);
+  if (closed || hasEnded(track.job)) return track;
+  end = follow(id, track.job.last_event_id, (event) => {
+    // Live events are about now: those that come while others wait are old.
+    if (event.type !== 'live' || !track.busy) enqueue(track, () => take(track, event));
+  }, (state) => {
+    if (state === 'ended' || (state === 'open' && lost)) enqueue(track, () => reload(track));
+    lost = state === 'lost';
+    onState(id, state);
+  });
   return track;
 }
 
-// Epochs in order, the running one last.
-export const epochsOf = (track) => [...track.epochs.values()].sort((a, b) => a.epoch - b.epoch);
+export const quantitiesOf = (job) => job.spec.record?.quantities ?? [];
 
-async function refresh(track) {
-  if (track.job.state === 'queued' || track.job.state === 'starting') return;
-  const [histograms, metrics, profile] = await Promise.all([
-    getHistograms(track.id, { quantity: QUANTITY, bins: BINS }).catch(() => null),
-    getMetrics(track.id).catch(() => null),
-    getProfile(track.id, { quantity: QUANTITY }).catch(() => null),
+function pickQuantity(job, wanted) {
+  const all = quantitiesOf(job);
+  return all.includes(wanted) ? wanted : all[0] ?? 'grad_out';
+}
+
+// Does one thing after the other, in the order of events.
+function enqueue(track, act) {
+  track.busy++;
+  track.work = track.work.then(act).catch(() => {}).finally(() => {
+    track.busy--;
+    track.onChange();
+  });
+  return track.work;
+}
+
+// Shows another quantity from now on.
+export function setQuantity(track, wanted) {
+  const quantity = pickQuantity(track.job, wanted);
+  if (quantity === track.quantity) return;
+  track.quantity = quantity;
+  enqueue(track, () => reload(track));
+}
+
+// Everything anew: at the beginning, when an attempt starts over, and after a
+// lost connection.
+async function reload(track) {
+  const job = await getJob(track.id);
+  const begun = !['queued', 'starting'].includes(job.state) || job.attempt > 1;
+  const [profile, metrics, verdict] = await Promise.all([
+    begun ? getProfile(track.id, { quantity: track.quantity }).catch(() => null) : null,
+    begun ? getMetrics(track.id).catch(() => null) : null,
+    begun && job.links.verdict ? getVerdict(track.id).catch(() => null) : null,
   ]);
-  if (histograms) track.edges = histograms.bins.edges;
-  if (metrics) track.training = metrics.epochs;
-  for (const epoch of histograms?.epochs ?? []) track.epochs.set(epoch.epoch, epoch);
-  for (const { epoch, layers } of profile?.epochs ?? []) setMedians(track, epoch, layers);
+  const asked = [...track.sets].map(([key, set]) => [key, [...set.asked]]);
+
+  Object.assign(track, { job, verdict, loading: null, theory: profile?.theory ?? null,
+    early: profile?.early_steps ?? [], training: metrics?.epochs ?? [] });
+  track.summaries.clear();
+  track.sets.clear();
+  for (const epoch of profile?.epochs ?? []) setSummary(track, epoch);
+  for (const [key, layers] of asked) await fetchLayers(track, key, layers);
 }
 
-function setMedians(track, epoch, layers) {
-  const known = track.epochs.get(epoch);
-  if (!known) return;
-  known.profile = layers;
-  for (const { layer, median, p05, p95 } of layers) {
-    const shown = known.layers[layer];
-    if (!shown) continue;
-    const all = [...shown.counts, shown.underflow, shown.overflow, shown.zeros, shown.nonfinite];
-    Object.assign(shown, { median, p05, p95, count: all.reduce((a, b) => a + b, 0) });
-  }
-  setLayers(track, layers.map((l) => ({ name: l.layer, depth: l.depth, main: l.main })));
+function setSummary(track, { epoch, complete, layers, slope }) {
+  if (layers.length) track.layers = layers.map(({ layer, depth, main }) => ({ name: layer, depth, main }));
+  track.summaries.set(epoch, { epoch, complete, slope,
+    layers: new Map(layers.map((l) => [l.layer, l])) });
 }
 
-function setLayers(track, layers) {
-  track.layers = layers;
-  track.rows = rowsOf(layers.map((l) => l.name));
-}
+// Epochs in order, the running one last.
+export const epochsOf = (track) => [...track.summaries.values()].sort((a, b) => a.epoch - b.epoch);
 
 async function take(track, event) {
   track.loading = event.type === 'loading' ? event : null;
-  if (event.type === 'live') takeLive(track, event);
-  else if (event.type !== 'loading') {
-    if (event.type === 'epoch') takeEpoch(track, event);
-    track.job = await getJob(track.id).catch(() => track.job);
-    if (event.type === 'started') await takeStarted(track, event);
+  if (event.type === 'loading') return;
+  if (event.type === 'live') return takeLive(track, event);
+  if (event.type === 'started') {
+    track.layers = event.layers.map(({ name, depth, main }) => ({ name, depth, main }));
+    return reload(track);
   }
-}
-
-// A new attempt starts over.
-async function takeStarted(track, event) {
-  track.epochs.clear();
-  track.training = [];
-  setLayers(track, event.layers);
-  track.edges = (await getHistograms(track.id, { bins: BINS, epochs: '1' })).bins.edges;
+  if (event.type === 'epoch') await takeEpoch(track, event);
+  track.job = await getJob(track.id).catch(() => track.job);
 }
 
 function takeLive(track, event) {
-  if (track.epochs.get(event.epoch)?.complete) return;
+  if (track.summaries.get(event.epoch)?.complete) return;
   track.job.state = 'running';
   track.job.progress = { epoch: event.epoch, epochs: event.epochs, step: event.step,
     steps_per_epoch: event.steps_per_epoch, images_per_second: event.images_per_second,
     eta_seconds: event.eta_seconds };
   track.job.loss = event.loss;
   track.job.accuracy = event.accuracy;
-  setEpoch(track, event, false);
+  takeRecords(track, event, false);
 }
 
-function takeEpoch(track, event) {
-  setEpoch(track, event, event.complete);
-  track.training = [...track.training.filter((e) => e.epoch !== event.epoch), event]
+async function takeEpoch(track, event) {
+  const { quantities, early, ...facts } = event;
+  track.training = [...track.training.filter((e) => e.epoch !== event.epoch), facts]
     .sort((a, b) => a.epoch - b.epoch);
+  takeRecords(track, { ...event, quantities }, event.complete);
+  const [profile, verdict] = await Promise.all([
+    getProfile(track.id, { quantity: track.quantity, epochs: event.epoch }).catch(() => null),
+    track.job.links.verdict ? getVerdict(track.id).catch(() => null) : null,
+    ...[...track.sets].filter(([key]) => key.endsWith('/samples')).map(([key, set]) =>
+      fetchChunk(track, key, [...set.asked], `${event.epoch}`)),
+  ]);
+  track.verdict = verdict ?? track.verdict;
+  if (!profile) return;
+  for (const epoch of profile.epochs) setSummary(track, epoch);
+  if (early?.length) track.early = profile.early_steps;
 }
 
-// The records of an event in the shape of the histograms and profile routes.
-function setEpoch(track, event, complete) {
-  const records = event.quantities[QUANTITY] ?? {};
-  const layers = {};
-  for (const [name, record] of Object.entries(records))
-    layers[name] = { ...record, counts: dense(record.hist[BINS], track.edges.length - 1) };
-  track.epochs.set(event.epoch, { epoch: event.epoch, complete, layers,
-    profile: track.layers.filter((l) => records[l.name])
-      .map((l) => ({ ...records[l.name], layer: l.name, depth: l.depth, main: l.main })) });
-  if (!track.rows.some((name) => records[name])) track.rows = rowsOf(Object.keys(records));
+// The records of an event in the shape of the routes.
+function takeRecords(track, event, complete) {
+  const records = event.quantities[track.quantity] ?? {};
+  const layers = track.layers.filter((l) => records[l.name])
+    .map((l) => ({ ...records[l.name], hist: null, samples: null, layer: l.name,
+      depth: l.depth, main: l.main }));
+  if (layers.length === 0) return;
+  setSummary(track, { epoch: event.epoch, complete, layers, slope: null });
+  for (const [key, set] of track.sets) {
+    const [bins, source] = key.split('/');
+    if (source !== 'all') continue;
+    for (const name of set.asked) {
+      const record = records[name];
+      if (record) put(set, event.epoch, name, { ...record, ...record.hist[bins],
+        zeros: bins === 'notebook' ? 0 : record.zeros });
+    }
+  }
 }
 
-function dense({ first, counts }, bins) {
-  const all = new Array(Math.max(bins, 0)).fill(0);
-  counts.forEach((count, i) => { all[first + i] = count; });
-  return all;
+// Histograms: sets of them by grid and source, "decade8/all". A histogram is
+// {first, counts, underflow, overflow, zeros, nonfinite}; counts begin at bin
+// `first`.
+
+export function histogramOf(track, bins, source, epoch, layer) {
+  return track.sets.get(`${bins}/${source}`)?.epochs.get(epoch)?.get(layer);
+}
+
+export const edgesOf = (track, bins, source) => track.sets.get(`${bins}/${source}`)?.edges ?? [];
+
+// Every histogram of these layers that is there: for axes that stand still.
+export function* histogramsOf(track, bins, source, layers) {
+  for (const epoch of track.sets.get(`${bins}/${source}`)?.epochs.values() ?? [])
+    for (const layer of layers) if (epoch.has(layer)) yield epoch.get(layer);
+}
+
+// Fetches what is missing; onChange() tells when it is there.
+export function needHistograms(track, { bins, source, layers }) {
+  const key = `${bins}/${source}`, set = track.sets.get(key);
+  const recorded = new Set(track.layers.map((l) => l.name));
+  const missing = layers.filter((name) => recorded.has(name) && !set?.asked.has(name));
+  if (missing.length === 0 || track.summaries.size === 0) return;
+  setOf(track, key);
+  missing.forEach((name) => track.sets.get(key).asked.add(name));
+  enqueue(track, () => fetchLayers(track, key, missing));
+}
+
+function setOf(track, key) {
+  if (!track.sets.has(key))
+    track.sets.set(key, { edges: [], asked: new Set(), epochs: new Map() });
+  return track.sets.get(key);
+}
+
+// The newest epochs first: they are what is looked at.
+async function fetchLayers(track, key, layers) {
+  const newest = Math.max(...track.summaries.keys(), 1);
+  const step = Math.max(1, Math.floor(CHUNK / Math.max(layers.length, 1)));
+  layers.forEach((name) => setOf(track, key).asked.add(name));
+  for (let last = newest; last > 0; last -= step) {
+    await fetchChunk(track, key, layers, `${Math.max(1, last - step + 1)}-${last}`);
+    track.onChange();
+  }
+}
+
+async function fetchChunk(track, key, layers, epochs) {
+  const [bins, source] = key.split('/');
+  const answer = await getHistograms(track.id, { quantity: track.quantity, bins, source, epochs,
+    layers: layers.join(',') }).catch(() => null);
+  if (!answer) return;
+  const set = setOf(track, key);
+  set.edges = answer.bins.edges;
+  for (const epoch of answer.epochs)
+    for (const [name, record] of Object.entries(epoch.layers))
+      put(set, epoch.epoch, name, { ...record, ...trim(record.counts) });
+}
+
+function put(set, epoch, name, { first, counts, underflow, overflow, zeros, nonfinite }) {
+  if (!set.epochs.has(epoch)) set.epochs.set(epoch, new Map());
+  set.epochs.get(epoch).set(name, { first, counts: Uint32Array.from(counts), underflow,
+    overflow, zeros, nonfinite });
+}
+
+function trim(counts) {
+  const first = counts.findIndex((c) => c > 0);
+  return first < 0 ? { first: 0, counts: [] }
+    : { first, counts: counts.slice(first, counts.findLastIndex((c) => c > 0) + 1) };
 }

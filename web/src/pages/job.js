@@ -1,171 +1,183 @@
-// One job, or several side by side: the live histograms with the epoch slider,
-// the depth profile, loss and accuracy.
-import { makeChart } from '../chart.js';
+// One job, or several compared: what it is doing, and the views of its records
+// behind tabs.
+import { address, writeAddress } from '../address.js';
+import { getComparison, getRoot } from '../api.js';
 import { h, replace } from '../dom.js';
 import { duration, norm, percent, rate } from '../format.js';
 import { ink } from '../palette.js';
-import { epochsOf, hasEnded, openTrack } from '../track.js';
-import { decades, histogramOption } from '../views/histogram.js';
-import { profileOption } from '../views/profile.js';
-import { trainingOption } from '../views/training.js';
+import { saveGif, saveWebm } from '../save.js';
+import { epochsOf, hasEnded, needHistograms, openTrack, setQuantity } from '../track.js';
+import { VIEWS, viewOf } from '../views/index.js';
+import { makeControls } from './controls.js';
+import { makeFigure } from './figure.js';
 import { badge } from './jobs.js';
 
-const HISTOGRAM_HEIGHT = 470, FRAME_MILLIS = 700;
-
-export async function jobPage(root, onState, ids) {
-  const page = { tracks: [], panels: [], chosen: null, timer: null, frame: 0 };
+export async function jobPage(ids, root, onState, { path, state }) {
+  const page = { ids, path, state, tracks: [], heads: [], figures: new Map(), frame: 0,
+    comparisons: [], comparable: false, drawnBody: '' };
   const redraw = () => {
-    if (page.panels.length) page.frame ||= requestAnimationFrame(() => {
+    if (page.heads.length && !page.closed) page.frame ||= requestAnimationFrame(() => {
       page.frame = 0;
       draw(page);
     });
   };
-
-  page.tracks = await Promise.all(ids.map((id) => openTrack(id, redraw, onState)));
-  build(page, root, redraw);
-  redraw();
+  page.redraw = redraw;
+  page.change = (changes) => {
+    page.state = { ...page.state, ...changes };
+    if ('quantity' in changes) page.tracks.forEach((t) => setQuantity(t, changes.quantity));
+    writeAddress(path, page.state);
+    redraw();
+  };
+  page.tracks = await Promise.all(ids.map((id) => openTrack(id, state.quantity, redraw, onState)));
+  build(page, root);
+  draw(page);
+  compare(page);
   const scheme = matchMedia('(prefers-color-scheme: dark)');
   scheme.addEventListener('change', redraw);
-  return () => {
-    scheme.removeEventListener('change', redraw);
-    clearInterval(page.timer);
-    cancelAnimationFrame(page.frame);
-    page.tracks.forEach((track) => track.close());
-    [...page.panels.map((p) => p.chart), page.profile, page.loss, page.accuracy]
-      .forEach((chart) => chart.close());
+  return {
+    navigate(next) {
+      page.state = next;
+      page.tracks.forEach((t) => setQuantity(t, next.quantity));
+      compare(page);
+      redraw();
+    },
+    close() {
+      page.closed = true;
+      scheme.removeEventListener('change', redraw);
+      cancelAnimationFrame(page.frame);
+      page.controls.close();
+      page.tracks.forEach((track) => track.close());
+      page.figures.forEach((figure) => figure.close());
+    },
   };
 }
 
-function build(page, root, redraw) {
-  page.panels = page.tracks.map((track) => {
-    const chart = makeChart(`Histograms of gradient norms of job ${track.id}`, HISTOGRAM_HEIGHT);
-    const head = h('div', { class: 'job-head' });
-    const numbers = h('tbody');
-    return { track, chart, head, numbers,
-      element: h('section', { class: 'panel', 'data-job': track.id }, head, chart.element,
-        h('details', {}, h('summary', {}, 'Numbers'), numbersTable(numbers))) };
-  });
-  page.profile = makeChart('Median gradient norm against depth', 300);
-  page.loss = makeChart('Loss per epoch', 240);
-  page.accuracy = makeChart('Accuracy per epoch', 240);
+// Each job over the first one, where the daemon can say it.
+async function compare(page) {
+  const [first, ...others] = page.ids;
+  if (others.length === 0 || page.state.view !== 'verdict') return;
+  const { links } = await getRoot().catch(() => ({ links: {} }));
+  if (!links.compare) return;
+  page.comparisons = (await Promise.all(others.map((id) =>
+    getComparison([first, id]).catch(() => null)))).filter(Boolean);
+  page.redraw();
+}
+
+function build(page, root) {
+  page.heads = page.tracks.map((track) =>
+    h('section', { class: 'panel job-head', 'data-job': track.id }));
+  page.tabs = VIEWS.map((view) => ({ view, link: h('a', {}, view.label) }));
+  page.controls = makeControls(page.change);
+  page.text = h('p', { class: 'quiet explain' });
+  page.host = h('div', { class: 'panels figures' });
+  page.body = h('div', { class: 'body' });
+  page.films = filmButtons(page);
   replace(root,
-    slider(page, redraw),
-    h('div', { class: 'panels' }, page.panels.map((p) => p.element)),
-    h('h2', {}, 'Depth profile'),
-    h('p', { class: 'quiet' }, 'Median norm of the chosen epoch, layer by layer. Towards the left ' +
-      'is the input: a line that falls there is a gradient that vanishes, one that rises explodes.'),
-    page.profile.element,
-    h('div', { class: 'panels' },
-      h('section', { class: 'panel' }, h('h2', {}, 'Loss'), page.loss.element),
-      h('section', { class: 'panel' }, h('h2', {}, 'Accuracy'), page.accuracy.element)));
+    h('div', { class: 'panels heads' }, page.heads),
+    h('nav', { class: 'tabs', 'aria-label': 'Views' }, page.tabs.map((t) => t.link)),
+    page.controls.element, page.text, page.host, page.body, page.films);
 }
 
-function numbersTable(body) {
-  const heads = ['Layer', 'Median', '5 %', '95 %', 'Steps', 'Zeros', 'Not finite'];
-  return h('div', { class: 'scroll' }, h('table', { class: 'numbers' },
-    h('thead', {}, h('tr', {}, heads.map((text) => h('th', { scope: 'col' }, text)))), body));
-}
+export const nameOf = (track) => `${track.job.name} (${track.id})`;
+const fileName = (page) => `job-${page.ids.join('-')}-${viewOf(page.state).id}`;
 
-function drawNumbers(panel, epoch) {
-  replace(panel.numbers, panel.track.rows.map((name) => {
-    const layer = epoch?.layers[name] ?? {};
-    const cells = [name, norm(layer.median), norm(layer.p05), norm(layer.p95),
-      String(layer.count ?? '–'), String(layer.zeros ?? '–'), String(layer.nonfinite ?? '–')];
-    return h('tr', {}, cells.map((cell) => h('td', {}, cell)));
-  }));
-}
-
-// The epoch slider follows the newest epoch until it is moved; play is the
-// notebook's animation.
-function slider(page, redraw) {
-  page.range = h('input', { type: 'range', id: 'epoch', min: 1, max: 1, step: 1,
-    oninput: () => choose(Number(page.range.value)) });
-  page.label = h('output', { id: 'epoch-label', htmlFor: 'epoch' });
-  page.play = h('button', { type: 'button', id: 'play', onclick: toggle }, '▶ Play');
-  page.newest = h('button', { type: 'button', id: 'newest', onclick: () => {
-    stop();
-    page.chosen = null;
-    redraw();
-  } }, 'Newest');
-
-  function choose(epoch) {
-    page.chosen = epoch;
-    redraw();
-  }
-  function stop() {
-    clearInterval(page.timer);
-    page.timer = null;
-    page.play.textContent = '▶ Play';
-  }
-  function toggle() {
-    if (page.timer) return stop();
-    page.play.textContent = '❚❚ Pause';
-    choose(Number(page.range.min));
-    page.timer = setInterval(() => {
-      if (page.chosen >= Number(page.range.max)) return stop();
-      choose(page.chosen + 1);
-    }, FRAME_MILLIS);
-  }
-  return h('div', { class: 'row controls' }, h('label', { htmlFor: 'epoch' }, 'Epoch'),
-    page.range, page.label, page.play, page.newest);
+// While jobs are compared, one that is behind shows its own newest epoch.
+function context(page, state = page.state) {
+  return { tracks: page.tracks, state, ink: ink(), nameOf, comparisons: page.comparisons,
+    epochOf: (track) => state.epoch
+      ? track.summaries.get(Number(state.epoch)) : epochsOf(track).at(-1) };
 }
 
 function draw(page) {
-  const all = page.tracks.map(epochsOf);
-  const newest = Math.max(1, ...all.flat().map((e) => e.epoch));
-  const chosen = Math.min(page.chosen ?? newest, newest);
-  const colours = ink();
-  const range = sharedRange(page.tracks, all);
+  const view = viewOf(page.state), ctx = context(page);
+  page.tracks.forEach((track, i) => drawHead(page.heads[i], track, ctx.epochOf(track)));
+  for (const tab of page.tabs) {
+    tab.link.hidden = tab.view.shown ? !tab.view.shown(page.tracks) : false;
+    tab.link.href = address(page.path, { ...page.state, view: tab.view.id });
+    if (tab.view === view) tab.link.setAttribute('aria-current', 'page');
+    else tab.link.removeAttribute('aria-current');
+  }
+  page.controls.update([...view.controls(page.state), 'quantity'], page.state, page.tracks);
+  page.text.textContent = view.text(page.state);
+  const needs = view.needs?.(ctx);
+  if (needs) page.tracks.forEach((track) => needHistograms(track, needs));
+  drawFigures(page, view.charts(ctx));
+  drawBody(page, view, ctx);
+  page.films.hidden = !view.controls(page.state).includes('epoch');
+}
 
-  page.range.max = newest;
-  page.range.value = chosen;
-  page.range.disabled = newest === 1;
-  page.newest.hidden = page.chosen === null;
-  page.label.textContent = `${chosen} of ${Math.max(newest, ...page.tracks.map(epochsPlanned))}` +
-    (page.chosen === null ? ' (newest)' : '');
-  // While a pair is compared, a job that is behind shows its own newest epoch.
-  const shown = all.map((epochs) =>
-    epochs.find((e) => e.epoch === chosen) ?? (page.chosen === null ? epochs.at(-1) : undefined));
-
-  page.panels.forEach((panel, i) => {
-    drawHead(panel, shown[i]);
-    drawNumbers(panel, shown[i]);
-    panel.chart.draw(histogramOption({ edges: panel.track.edges, epoch: shown[i],
-      layers: panel.track.rows, range, height: HISTOGRAM_HEIGHT, ink: colours }));
+// Charts that stay keep their element, so that nothing jumps or loses focus.
+function drawFigures(page, charts) {
+  const keys = charts.map((chart) => `${viewOf(page.state).id}/${chart.key}`);
+  for (const [key, figure] of page.figures) {
+    if (keys.includes(key)) continue;
+    figure.close();
+    figure.element.remove();
+    page.figures.delete(key);
+  }
+  charts.forEach((chart, i) => {
+    if (!page.figures.has(keys[i])) {
+      const figure = makeFigure(chart.key, chart.label, () => fileName(page));
+      page.figures.set(keys[i], figure);
+      page.host.append(figure.element);
+    }
+    page.figures.get(keys[i]).draw(chart);
   });
-  page.profile.draw(profileOption({ ink: colours, profiles: page.tracks.map((track, i) =>
-    ({ name: title(track), layers: shown[i]?.profile ?? [] })) }));
-  const runs = page.tracks.map((track) => ({ name: title(track), epochs: track.training }));
-  page.loss.draw(trainingOption({ runs, quantity: 'loss', ink: colours }));
-  page.accuracy.draw(trainingOption({ runs, quantity: 'accuracy', ink: colours }));
 }
 
-const title = (track) => `${track.job.name} (${track.id})`;
-const epochsPlanned = (track) => track.job.spec.train.epochs;
-
-// One axis for all jobs on the page: comparing is the point.
-function sharedRange(tracks, all) {
-  const ranges = tracks.map((track, i) => decades(track.edges, all[i])).filter(Boolean);
-  return ranges.length === 0 ? null
-    : [Math.min(...ranges.map((r) => r[0])), Math.max(...ranges.map((r) => r[1]))];
+function drawBody(page, view, ctx) {
+  const key = view.body ? JSON.stringify([view.id, page.tracks.map((t) => [t.job.name, t.verdict]),
+    page.comparisons]) : '';
+  if (key === page.drawnBody) return;
+  page.drawnBody = key;
+  replace(page.body, view.body?.(ctx) ?? []);
 }
 
-function drawHead(panel, epoch) {
-  const { job, loading } = panel.track;
-  const progress = job.progress ?? {};
+// The view as an animation, a frame an epoch.
+function filmButtons(page) {
+  const status = h('output', { class: 'quiet', 'aria-live': 'off' });
+  const button = (text, save) => h('button', { type: 'button', onclick: async (event) => {
+    const pressed = event.currentTarget;
+    pressed.disabled = true;
+    await save(fileName(page), frames(page), filmWidth(page), (share) => {
+      status.textContent = `${Math.round(100 * share)} %`;
+    }).catch((error) => { status.textContent = error.message; });
+    pressed.disabled = false;
+    if (status.textContent === '100 %') status.textContent = 'saved';
+  } }, text);
+  return h('div', { class: 'row saves film' }, h('span', { class: 'quiet' }, 'All epochs as an animation'),
+    button('GIF', saveGif), button('WebM', saveWebm), status);
+}
+
+const filmWidth = (page) => Math.min(900, [...page.figures.values()][0]?.width() ?? 700);
+
+function frames(page) {
+  const epochs = [...new Set(page.tracks.flatMap((t) => [...t.summaries.keys()]))].sort((a, b) => a - b);
+  const view = viewOf(page.state);
+  return epochs.map((epoch) => () => ({ title: `epoch ${epoch}`,
+    charts: view.charts(context(page, { ...page.state, epoch: String(epoch) }))
+      .filter((chart) => !chart.key.startsWith('early')) }));
+}
+
+function drawHead(head, track, epoch) {
+  const { job, loading, verdict } = track, progress = job.progress ?? {};
   const steps = (progress.epochs ?? 0) * (progress.steps_per_epoch ?? 0);
   const done = job.state === 'done' ? 1
     : steps ? ((progress.epoch - 1) * progress.steps_per_epoch + progress.step) / steps : 0;
+  // Of the epoch that is shown; of the running one, what it has so far.
+  const of = (epoch?.complete && track.training.find((e) => e.epoch === epoch.epoch)) || job;
   const facts = [
     loading ? `decoding images: ${loading.images} of ${loading.of}` : null,
     epoch ? `epoch ${epoch.epoch}${epoch.complete ? '' : ', running'}` : null,
     hasEnded(job) ? null : rate(progress.images_per_second),
     hasEnded(job) || !progress.eta_seconds ? null : `${duration(progress.eta_seconds)} left`,
-    `loss ${norm(job.loss)}`, `accuracy ${percent(job.accuracy)}`,
+    `loss ${norm(of.loss)}`, `accuracy ${percent(of.accuracy)}`,
   ].filter(Boolean);
-  replace(panel.head,
-    h('div', { class: 'row' }, h('h1', {}, title(panel.track)), badge(job.state)),
+  replace(head,
+    h('div', { class: 'row' }, h('h1', {}, nameOf(track)), badge(job.state),
+      verdict ? badge(verdict.verdict) : null),
     h('progress', { max: 1, value: done, 'aria-label': `progress of job ${job.id}` }),
     h('p', { class: 'quiet facts' }, facts.join(' · ')),
+    verdict ? h('p', { class: 'summary' }, verdict.summary) : null,
     job.error ? h('p', { class: 'error', role: 'alert' }, job.error.message) : null);
 }

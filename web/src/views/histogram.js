@@ -1,102 +1,82 @@
 // The notebook's picture: how the gradient norms of an epoch are distributed,
 // a row per layer from the input (top) to the output, on a logarithmic axis.
-import { norm, powerOfTen } from '../format.js';
+import { norm } from '../format.js';
 import { SERIES } from '../palette.js';
+import { edgesOf, histogramOf, histogramsOf } from '../track.js';
+import { layersOfAll, pickLayers } from './layers.js';
+import { apart, BIN_HEADS, binRows, countOf, decades, join, outline, rowsOption } from './rows.js';
 
-const TOP = 6, BOTTOM = 46, LEFT = 124, RIGHT = 96, GAP = 4;
+export const AXES = { grad_out: 'L2 norm of the gradient at the layer’s output',
+  grad_w: 'L2 norm of the gradient of the layer’s weights', weight: 'L2 norm of the layer’s weights' };
+const HEADS = ['Layer', 'Median', '5 %', '95 %', 'Steps', 'Zeros', 'Not finite'];
 
-// Powers of ten that hold every bin in use in all epochs, so that the axis
-// stands still while the slider moves: [low, high], or null without data.
-export function decades(edges, epochs) {
-  let low = Infinity, high = -Infinity;
-  for (const epoch of epochs)
-    for (const { counts } of Object.values(epoch.layers))
-      counts.forEach((count, i) => {
-        if (!count) return;
-        low = Math.min(low, edges[i]);
-        high = Math.max(high, edges[i + 1]);
-      });
-  return low > high ? null
-    : [Math.floor(Math.log10(low) + 1e-9), Math.ceil(Math.log10(high) - 1e-9)];
+// The grid and the steps that a state asks for.
+export function gridOf(state) {
+  const linear = state.density === 'linear';
+  return { linear, bins: linear ? 'notebook' : 'decade8',
+    source: state.source === 'samples' ? 'samples' : 'all' };
 }
 
-// edges: of the bins, one more than there are bins. epoch: {layers: {name:
-// {counts, zeros, nonfinite, median}}} or undefined. range: as of decades().
-export function histogramOption({ edges, epoch, layers, range, height, ink }) {
-  const row = (height - TOP - BOTTOM) / layers.length;
-  const option = { grid: [], xAxis: [], yAxis: [], title: [], series: [],
-    tooltip: { trigger: 'item', renderMode: 'richText' } };
+export const rangeOf = (tracks, { bins, source }, layers) => join(tracks.map((track) =>
+  decades(edgesOf(track, bins, source), histogramsOf(track, bins, source, layers))));
 
-  layers.forEach((name, i) => {
-    const layer = epoch?.layers[name];
-    const top = TOP + i * row;
-    option.grid.push({ left: LEFT, right: RIGHT, top, height: row - GAP });
-    option.xAxis.push(xAxis(i, range, i === layers.length - 1, ink));
-    option.yAxis.push({ type: 'value', gridIndex: i, min: 0, show: false });
-    option.title.push(label(name, { left: 0 }, top + row / 2, ink.text),
-      label(numbers(layer), { right: 0 }, top + row / 2, ink.quiet));
-    option.series.push(rowSeries(i, name, layer, edges));
-  });
-  return option;
+const rowHeight = (n) => n <= 8 ? 70 : n <= 20 ? 40 : 26;
+
+function rowOf(track, grid, epoch, layer, color) {
+  const summary = epoch?.layers.get(layer);
+  const record = epoch && histogramOf(track, grid.bins, grid.source, epoch.epoch, layer);
+  const edges = edgesOf(track, grid.bins, grid.source);
+  return { points: outline(record, edges, grid.linear), median: summary?.median, color,
+    tip: `${layer}\n${apart(summary, record)}`, note: apart(summary, record).split('\n')
+      .join(', ') };
 }
 
-function xAxis(i, range, last, ink) {
-  const [min, max] = range ?? [-10, 0];
+function numbers(track, grid, epoch, layers) {
+  return { heads: HEADS, rows: layers.map((name) => {
+    const one = epoch?.layers.get(name) ?? {};
+    const record = epoch && histogramOf(track, grid.bins, grid.source, epoch.epoch, name);
+    return [name, norm(one.median), norm(one.p05), norm(one.p95), String(countOf(record) ?? '–'),
+      String(record?.zeros ?? '–'), String(record?.nonfinite ?? '–')];
+  }) };
+}
+
+function chartOf(ctx, tracks, { grid, layers, range, key, title }) {
+  const epochs = tracks.map(ctx.epochOf);
+  const series = tracks.map((track, k) => ({ name: ctx.nameOf(track),
+    rows: layers.map((name, i) => rowOf(track, grid, epochs[k], name,
+      SERIES[(tracks.length > 1 ? ctx.tracks.indexOf(track) : i) % SERIES.length])) }));
+  const notes = tracks.length > 1 ? null : series[0].rows.map((row) => row.note);
   return {
-    type: 'value', gridIndex: i, min, max,
-    interval: Math.max(1, Math.ceil((max - min) / 12)),
-    axisLabel: { show: last, color: ink.quiet, formatter: powerOfTen },
-    axisTick: { show: last }, axisLine: { show: true, onZero: false, lineStyle: { color: ink.line } },
-    splitLine: { lineStyle: { color: ink.line, opacity: 0.5 } },
-    name: last ? 'L2 norm of the gradient at the layer’s output' : '',
-    nameLocation: 'middle', nameGap: 28, nameTextStyle: { color: ink.quiet },
+    key, title, height: layers.length * rowHeight(layers.length) + 54 + (tracks.length > 1 ? 30 : 0),
+    label: `Histograms of norms of job ${tracks.map((t) => t.id).join(' and ')}`,
+    option: (size) => rowsOption({ labels: layers, notes, series, range, ink: ctx.ink,
+      axisName: AXES[ctx.tracks[0].quantity] }, size),
+    table: () => ({ heads: tracks.length > 1 ? ['Job', ...HEADS] : HEADS,
+      rows: tracks.flatMap((track, k) => numbers(track, grid, epochs[k], layers).rows
+        .map((row) => tracks.length > 1 ? [String(track.id), ...row] : row)) }),
+    csv: () => ({ heads: BIN_HEADS, rows: tracks.flatMap((track, k) => layers.flatMap((name) =>
+      binRows(track.id, epochs[k]?.epoch, name, epochs[k] && histogramOf(track, grid.bins,
+        grid.source, epochs[k].epoch, name), edgesOf(track, grid.bins, grid.source), grid.linear))) }),
   };
 }
 
-function label(text, side, middle, color) {
-  return { text, ...side, top: middle - 12, padding: 0,
-    textStyle: { fontSize: 12, fontWeight: 'normal', lineHeight: 16, color } };
-}
-
-// What a histogram cannot show: its median, and steps that have no place on a
-// logarithmic axis.
-function numbers(layer) {
-  if (!layer) return 'no data yet';
-  const apart = [];
-  if (layer.zeros) apart.push(`${layer.zeros} zero`);
-  if (layer.nonfinite) apart.push(`${layer.nonfinite} not finite`);
-  return [`median ${norm(layer.median)}`, ...apart].join('\n');
-}
-
-function rowSeries(i, name, layer, edges) {
-  return {
-    type: 'line', name, xAxisIndex: i, yAxisIndex: i, step: 'start',
-    data: layer ? outline(layer.counts, edges) : [], showSymbol: false,
-    lineStyle: { width: 1.5, color: SERIES[i % SERIES.length] },
-    itemStyle: { color: SERIES[i % SERIES.length] },
-    areaStyle: { color: SERIES[i % SERIES.length], opacity: 0.35 },
-    markLine: medianLine(layer, SERIES[i % SERIES.length]),
-  };
-}
-
-function medianLine(layer, color) {
-  if (!layer?.median) return undefined;
-  return { silent: true, symbol: 'none', label: { show: false },
-    lineStyle: { color, type: 'solid', width: 2 },
-    data: [{ xAxis: Math.log10(layer.median) }] };
-}
-
-// Steps per decade: every grid here has bins of one width, so counts divided
-// by it. Points are (log10 of the edge, density), a staircase from zero to
-// zero around the bins in use.
-function outline(counts, edges) {
-  const width = Math.log10(edges[1]) - Math.log10(edges[0]);
-  const first = counts.findIndex((c) => c > 0);
-  if (first < 0) return [];
-  const end = counts.findLastIndex((c) => c > 0) + 1;
-  const points = [[Math.log10(edges[first]), 0]];
-  for (let i = first; i < end; i++)
-    points.push([Math.log10(edges[i + 1]), counts[i] / width]);
-  points.push([Math.log10(edges[end]), 0]);
-  return points;
-}
+export const histogram = {
+  id: 'histogram', label: 'Histogram',
+  controls: () => ['epoch', 'layers', 'density', 'source', 'together'],
+  text: (state) => state.density === 'linear'
+    ? 'The notebook’s density: steps for each unit of the norm, drawn over a logarithmic axis. ' +
+      'It misleads: a bin one decade further left is ten times narrower, so as many steps there ' +
+      'stand ten times higher, and areas no longer show how many steps there are.'
+    : 'A row is a layer, from the input at the top to the output. The further left it stands, ' +
+      'the less of the gradient arrives. Areas show shares of steps (density per decade); each ' +
+      'row has its own height. The line is the median.',
+  needs: (ctx) => ({ ...gridOf(ctx.state), layers: pickLayers(layersOfAll(ctx.tracks), ctx.state.layers) }),
+  charts(ctx) {
+    const grid = gridOf(ctx.state), layers = pickLayers(layersOfAll(ctx.tracks), ctx.state.layers);
+    const range = rangeOf(ctx.tracks, grid, layers);
+    if (ctx.state.together === '1' && ctx.tracks.length > 1)
+      return [chartOf(ctx, ctx.tracks, { grid, layers, range, key: 'all' })];
+    return ctx.tracks.map((track) => chartOf(ctx, [track], { grid, layers, range,
+      key: `job-${track.id}`, title: ctx.nameOf(track) }));
+  },
+};

@@ -1,24 +1,54 @@
-// Loss and accuracy against epochs, one line of each per job.
+// Training: loss, accuracy, rate and the cost of recording against epochs, one
+// line of each per job.
+import { norm } from '../format.js';
 import { SERIES } from '../palette.js';
 
-// runs: [{name, epochs: [{epoch, loss, accuracy}]}]
+const QUANTITIES = [
+  { key: 'loss', title: 'Loss', scale: true },
+  { key: 'accuracy', title: 'Accuracy', min: 0, max: 1 },
+  { key: 'images_per_second', title: 'Images a second', min: 0 },
+  { key: 'recording_share', title: 'Share of the time that recording takes', min: 0 },
+];
+
+// runs: [{name, epochs: [{epoch, loss, accuracy, validation}]}]
 export function trainingOption({ runs, quantity, ink }) {
+  const line = (run, i, name, value, type) => ({
+    type: 'line', name, symbolSize: 6, symbol: ['circle', 'rect', 'triangle'][i % 3],
+    lineStyle: { color: SERIES[i % SERIES.length], type },
+    itemStyle: { color: SERIES[i % SERIES.length] },
+    data: run.epochs.map((e) => [e.epoch, value(e)]) });
+  const series = runs.flatMap((run, i) => [
+    line(run, i, run.name, (e) => e[quantity.key], 'solid'),
+    ...(run.epochs.some((e) => e.validation?.[quantity.key] !== undefined)
+      ? [line(run, i, `${run.name}, validation`, (e) => e.validation?.[quantity.key], 'dashed')] : []),
+  ]);
   return {
-    grid: { left: 52, right: 16, top: 28, bottom: 40 },
-    legend: { top: 0, textStyle: { color: ink.text }, data: runs.map((r) => r.name) },
-    tooltip: { trigger: 'axis', renderMode: 'richText' },
+    grid: { left: 60, right: 20, top: 30, bottom: 40 },
+    legend: { top: 0, textStyle: { color: ink.text } },
+    tooltip: { trigger: 'axis', renderMode: 'richText', valueFormatter: norm },
     xAxis: { type: 'value', name: 'epoch', nameLocation: 'middle', nameGap: 26,
       min: 0, minInterval: 1, nameTextStyle: { color: ink.quiet },
       axisLabel: { color: ink.quiet }, splitLine: { show: false } },
-    yAxis: { type: 'value', scale: quantity === 'loss',
-      min: quantity === 'accuracy' ? 0 : null, max: quantity === 'accuracy' ? 1 : null,
-      axisLabel: { color: ink.quiet },
+    yAxis: { type: 'value', scale: quantity.scale ?? false, min: quantity.min ?? null,
+      max: quantity.max ?? null, axisLabel: { color: ink.quiet },
       splitLine: { lineStyle: { color: ink.line, opacity: 0.5 } } },
-    series: runs.map((run, i) => ({
-      type: 'line', name: run.name, symbolSize: 6,
-      lineStyle: { color: SERIES[i % SERIES.length] },
-      itemStyle: { color: SERIES[i % SERIES.length] },
-      data: run.epochs.map((e) => [e.epoch, e[quantity]]),
-    })),
+    series,
   };
 }
+
+function chart(ctx, quantity) {
+  const runs = ctx.tracks.map((t) => ({ id: t.id, name: ctx.nameOf(t), epochs: t.training }));
+  const rows = (text) => runs.flatMap((run) => run.epochs.map((e) =>
+    [String(run.id), String(e.epoch), text(e[quantity.key])]));
+  const heads = ['Job', 'Epoch', quantity.title];
+  return { key: quantity.key, title: quantity.title, label: `${quantity.title} per epoch`, height: 270,
+    option: () => trainingOption({ runs, quantity, ink: ctx.ink }),
+    table: () => ({ heads, rows: rows(norm) }), csv: () => ({ heads, rows: rows((x) => x) }) };
+}
+
+export const training = {
+  id: 'training', label: 'Training',
+  controls: () => [],
+  text: () => 'Loss and accuracy are means over the images of an epoch as they were trained on.',
+  charts: (ctx) => QUANTITIES.map((quantity) => chart(ctx, quantity)),
+};

@@ -1,0 +1,190 @@
+// Every view of a pair, driven and held against the API.
+import assert from 'node:assert/strict';
+import { after, before, test } from 'node:test';
+import { download, openPage, openTable, shoot, shownNorm, startBrowser, TINY } from './browser.mjs';
+import { startDaemon } from './daemon.mjs';
+
+let daemon, browser;
+
+before(async () => {
+  daemon = await startDaemon();
+  await daemon.train({ ...TINY, name: 'plain' });
+  await daemon.train({ ...TINY, name: 'skip', model: { skip: true } });
+  browser = await startBrowser();
+});
+after(async () => {
+  await browser?.close();
+  assert.equal(await daemon?.stop(), 0);
+});
+
+async function onPage(address, act) {
+  const { page, wrong } = await openPage(browser, `${daemon.url}/#${address}`);
+  await page.locator('.chart canvas').first().waitFor();
+  await act(page);
+  assert.deepEqual(wrong, []);
+  await page.close();
+}
+
+// A CSV file as rows of numbers and text.
+const parse = (bytes) => bytes.toString().trimEnd().split('\r\n').map((line) => line.split(','));
+const close = (a, b) => Math.abs(a - b) <= 1e-12 * Math.abs(b);
+
+// The bins that a histogram chart drew, against the route's answer.
+async function holdBins(page, chart, parameters, epoch) {
+  const file = await download(page, page.getByLabel(`download ${chart} as CSV`));
+  const [heads, ...rows] = parse(file.bytes);
+  assert.deepEqual(heads, ['job', 'epoch', 'layer', 'from', 'to', 'count', 'density']);
+  const answer = await daemon.api(`/jobs/${rows[0][0]}/histograms?${parameters}`);
+  const { layers } = answer.epochs.find((e) => e.epoch === epoch);
+  assert.ok(rows.length > 6);
+  for (const [, shown, layer, from, to, count, density] of rows) {
+    const i = answer.bins.edges.findIndex((edge) => edge === Number(from));
+    assert.equal(Number(shown), epoch);
+    assert.equal(answer.bins.edges[i + 1], Number(to));
+    assert.equal(layers[layer].counts[i], Number(count), `${layer} bin ${i}`);
+    assert.ok(close(Number(density), layers[layer].density[i]), `${layer} bin ${i}`);
+  }
+  return new Set(rows.map((row) => row[2]));
+}
+
+test('histogram: density per decade is what the route answers', () =>
+  onPage('/jobs/1?epoch=2', async (page) => {
+    await holdBins(page, 'job-1', 'bins=decade8', 2);
+  }));
+
+test('histogram: the notebook’s linear density, its samples, and why it misleads', () =>
+  onPage('/jobs/1', async (page) => {
+    await page.getByLabel('Density').selectOption('linear');
+    await page.getByText('It misleads').waitFor();
+    await page.getByLabel('Steps').selectOption('samples');
+    await page.waitForURL(/density=linear&source=samples/);
+    await page.reload();
+    await page.locator('.chart canvas').waitFor();
+    assert.equal(await page.getByLabel('Density').inputValue(), 'linear');
+    await openTable(page, 'job-1');
+    await page.locator('[data-chart="job-1"] td:nth-child(5)', { hasText: /[0-9]/ }).first().waitFor();
+    await holdBins(page, 'job-1', 'bins=notebook&source=samples&density=linear', 3);
+    await shoot(page, 'histogram-linear');
+  }));
+
+test('histogram: any layers, kept in the address', () =>
+  onPage('/jobs/1', async (page) => {
+    await page.locator('.picker summary').click();
+    assert.match(await page.locator('.picker summary').textContent(), /^Layers: 6 of 50$/);
+    await page.getByLabel('layer1.0.conv2', { exact: true }).check();
+    await page.waitForURL(/layers=.*layer1\.0\.conv2/);
+    await page.getByRole('button', { name: 'All', exact: true }).click();
+    await page.waitForURL(/layers=all/);
+    assert.equal((await openTable(page, 'job-1')).length, 50);
+    await shoot(page, 'histogram-all');
+  }));
+
+test('histogram: two jobs on one axis, side by side and overlaid', () =>
+  onPage('/jobs/1,2', async (page) => {
+    assert.equal(await page.locator('.panel[data-chart]').count(), 2);
+    await shoot(page, 'pair');
+    await page.getByLabel('Jobs').selectOption('1');
+    await page.locator('[data-chart="all"]').waitFor();
+    const rows = await openTable(page, 'all');
+    assert.deepEqual([...new Set(rows.map((r) => r.Job))], ['1', '2']);
+    await shoot(page, 'overlaid');
+  }));
+
+test('ridgeline: epochs of a layer, layers of an epoch', () =>
+  onPage('/jobs/2?view=ridge&layer=conv1', async (page) => {
+    const { epochs } = await daemon.api('/jobs/2/gradients?layers=conv1');
+    const rows = await openTable(page, 'job-2');
+    assert.deepEqual(rows.map((r) => r.Median),
+      epochs.map((e) => shownNorm(e.layers.conv1.median)));
+    await shoot(page, 'ridge-epochs');
+    await page.getByLabel('Ridges over').selectOption('layers');
+    await page.waitForURL(/over=layers/);
+    const main = (await daemon.api('/jobs/2/profile?epochs=3')).epochs[0].layers.filter((l) => l.main);
+    await page.locator('[data-chart="job-2"] tbody tr').nth(main.length - 1).waitFor();
+    const over = await openTable(page, 'job-2');
+    assert.deepEqual(over.map((r) => [r.Layer, r.Median]), main.map((l) => [l.layer, shownNorm(l.median)]));
+    await shoot(page, 'ridge-layers');
+  }));
+
+test('heat map: a cell for every layer and epoch, and the ratio of two jobs', () =>
+  onPage('/jobs/1,2?view=heat', async (page) => {
+    const [one, two] = [await daemon.api('/jobs/1/profile'), await daemon.api('/jobs/2/profile')];
+    const rows = await openTable(page, 'job-1'), ratio = await openTable(page, 'ratio');
+    for (const { epoch, layers } of one.epochs)
+      for (const { layer, median } of layers) {
+        assert.equal(rows.find((r) => r.Layer === layer)[`Epoch ${epoch}`], shownNorm(median));
+        const other = two.epochs.find((e) => e.epoch === epoch).layers.find((l) => l.layer === layer);
+        if (other) assert.equal(ratio.find((r) => r.Layer === layer)[`Epoch ${epoch}`],
+          shownNorm(other.median / median));
+      }
+    await shoot(page, 'heat');
+  }));
+
+test('depth profile: slope in words, first steps, theory', () =>
+  onPage('/jobs/1,2?view=profile&epoch=1', async (page) => {
+    const { epochs, theory, early_steps: early } = await daemon.api('/jobs/1/profile');
+    const words = await page.locator('[data-chart="profile"] .words').textContent();
+    assert.ok(words.includes(`multiplies the norm by ${shownNorm(epochs[0].slope.factor_per_layer)}`), words);
+    const rows = (await openTable(page, 'profile')).filter((r) => r.Job === '1');
+    assert.deepEqual(rows.map((r) => [r.Layer, r.Median, r['95 %']]),
+      epochs[0].layers.map((l) => [l.layer, shownNorm(l.median), shownNorm(l.p95)]));
+    const first = page.locator('[data-chart="early-1"]');
+    assert.ok((await first.locator('.words').textContent())
+      .includes(shownNorm(early[0].slope.factor_per_layer)));
+    assert.equal(await first.getByText('Theory').count(), theory ? 1 : 0);
+    assert.equal((await openTable(page, 'early-1')).length, early.length * early[0].layers.length);
+    await shoot(page, 'profile');
+  }));
+
+test('training: loss, accuracy, rate and the cost of recording', () =>
+  onPage('/jobs/1,2?view=training', async (page) => {
+    const { epochs } = await daemon.api('/jobs/2/metrics');
+    for (const [key, head] of [['loss', 'Loss'], ['accuracy', 'Accuracy'],
+      ['images_per_second', 'Images a second']]) {
+      const rows = (await openTable(page, key)).filter((r) => r.Job === '2');
+      assert.deepEqual(rows.map((r) => r[head]), epochs.map((e) => shownNorm(e[key])));
+    }
+    assert.equal(await page.locator('[data-chart="recording_share"]').count(), 1);
+    await shoot(page, 'training');
+  }));
+
+test('pictures: PNG, SVG, and the animation as GIF and WebM', () =>
+  onPage('/jobs/1,2', async (page) => {
+    const png = await download(page, page.getByLabel('download job-1 as PNG'));
+    assert.equal(png.name, 'job-1-2-histogram-job-1.png');
+    assert.equal(png.bytes.subarray(1, 4).toString(), 'PNG');
+    const svg = await download(page, page.getByLabel('download job-1 as SVG'));
+    assert.match(svg.bytes.toString(), /^<svg[\s\S]*layer3\.5\.conv3[\s\S]*<\/svg>\s*$/);
+    const gif = await download(page, page.getByRole('button', { name: 'GIF' }));
+    assert.equal(gif.bytes.subarray(0, 6).toString(), 'GIF89a');
+    // A graphic control extension (21 F9 04) stands before each frame.
+    assert.equal(gif.bytes.toString('latin1').split('\x21\xf9\x04').length - 1, 3);
+    const webm = await download(page, page.getByRole('button', { name: 'WebM' }));
+    assert.equal(webm.bytes.subarray(0, 4).toString('hex'), '1a45dfa3');
+    assert.ok(webm.bytes.length > 2000);
+  }));
+
+test('tabs lead from view to view and keep the state', () =>
+  onPage('/jobs/1,2?epoch=2', async (page) => {
+    await page.getByRole('link', { name: 'Depth profile' }).click();
+    await page.waitForURL(/view=profile/);
+    await page.locator('#epoch-label', { hasText: '2 of 3' }).waitFor();
+    await page.goBack();
+    await page.locator('[data-chart="job-1"]').waitFor();
+    assert.equal(await page.locator('[aria-current="page"]').textContent(), 'Histogram');
+  }));
+
+test('verdict: in words, each number with the way to its view', async (t) => {
+  const job = await daemon.api('/jobs/1');
+  if (!job.links.verdict) return t.skip('this daemon has no verdict');
+  const verdict = await daemon.api('/jobs/1/verdict');
+  const { page, wrong } = await openPage(browser, `${daemon.url}/#/jobs/1,2?view=verdict`);
+  const part = page.locator('[data-verdict="1"]');
+  await part.getByText(verdict.summary).waitFor();
+  assert.equal(await part.locator('tbody tr').count(), verdict.evidence.length);
+  await shoot(page, 'verdict');
+  await part.locator('tbody a').first().click();
+  await page.locator('.chart canvas').first().waitFor();
+  assert.deepEqual(wrong, []);
+  await page.close();
+});

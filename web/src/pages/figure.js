@@ -1,0 +1,47 @@
+// A chart with what belongs to it: title, words, its numbers as a table, and
+// files to take along.
+import { makeChart } from '../chart.js';
+import { h, replace, scroller, table } from '../dom.js';
+import { saveCsv, savePng, saveSvg } from '../save.js';
+
+// fileName(): for downloads. draw(chart): as views give charts.
+export function makeFigure(key, label, fileName) {
+  const chart = makeChart(label);
+  const title = h('h2'), words = h('div', { class: 'words' });
+  const numbers = scroller('Data of the chart');
+  const details = h('details', { ontoggle: () => drawNumbers() }, h('summary', {}, 'Data'), numbers);
+  let now = null, drawn = '';
+
+  const name = () => `${fileName()}-${key}`;
+  const button = (text, save) => h('button', { type: 'button', 'aria-label':
+    `download ${key} as ${text}`, onclick: () => save(name()) }, text);
+  const width = () => chart.element.clientWidth || 800;
+
+  // Only while it is open: tables of many cells cost more than the chart.
+  function drawNumbers() {
+    if (!details.open || !now) return;
+    const data = now.table(), text = JSON.stringify(data);
+    if (text !== drawn) replace(numbers, table(data));
+    drawn = text;
+  }
+  return {
+    key,
+    element: h('section', { class: 'panel', 'data-chart': key }, title, chart.element, words,
+      h('div', { class: 'row saves' }, h('span', { class: 'quiet' }, 'Download'),
+        button('PNG', (n) => savePng(n, now, width())),
+        button('SVG', (n) => saveSvg(n, now, width())),
+        button('CSV', (n) => saveCsv(n, (now.csv ?? now.table)()))), details),
+    draw(next) {
+      now = next;
+      title.hidden = !next.title;
+      title.textContent = next.title ?? '';
+      const lines = (next.words ?? []).filter(Boolean);
+      if (lines.join('\n') !== words.textContent)
+        replace(words, lines.map((line) => h('p', {}, line)));
+      chart.draw(next.option, next.height);
+      drawNumbers();
+    },
+    width,
+    close: () => chart.close(),
+  };
+}

@@ -1,0 +1,180 @@
+// A new job, or the pair with and without skips. The form is what the daemon
+// says a job is: fields and defaults of a preset come from a dry run, limits
+// from its answer to what was typed.
+import { address, writeAddress } from '../address.js';
+import { submitJob, tryJob } from '../api.js';
+import { h, labelled, replace, scroller, select, table } from '../dom.js';
+
+const PRESETS = [
+  ['tiny', 'tiny: a few seconds'], ['demo', 'demo: a minute or two'],
+  ['notebook', 'notebook: the whole experiment'], ['steady', 'steady: the notebook’s, tamed'],
+];
+// Words that a field takes, offered as choices; the daemon has the last word.
+const CHOICES = {
+  'model.arch': ['resnet18', 'resnet34', 'resnet50', 'resnet101', 'resnet152'],
+  'model.norm': ['batch', 'none'], 'model.init': ['pytorch', 'kaiming'],
+  'data.source': ['synthetic', 'folder'], 'data.augment': ['none', 'flip', 'crop-flip'],
+  'train.optimizer': ['sgd', 'adam', 'adamw'], 'train.schedule': ['constant', 'cosine', 'step'],
+  'train.precision': ['auto', 'f32', 'tf32', 'bf16'], 'train.on_nonfinite': ['stop', 'continue'],
+};
+const FIRST = ['name', 'model.arch', 'model.skip', 'model.norm', 'model.width', 'data.image_size',
+  'train.epochs', 'train.batch', 'train.lr', 'train.seed'];
+const WAIT_MILLIS = 300;
+
+export async function submitPage(root, onState, { path, state }) {
+  const page = { path, preset: state.preset ?? 'tiny', fields: new Map(), timer: null, turn: 0,
+    form: h('form', { class: 'submit', onsubmit: (e) => { e.preventDefault(); send(page, false); },
+      oninput: () => plan(page) }),
+    plan: h('div', { class: 'panel plan', role: 'status', 'aria-label': 'What it would be' }),
+    error: h('p', { class: 'error', role: 'alert', hidden: true }) };
+  const preset = select(PRESETS, page.preset, (value) => choose(page, value).catch(showIn(page)));
+
+  page.presetBox = preset;
+  replace(root, h('div', { class: 'row' }, h('h1', {}, 'New job'),
+    h('a', { href: address('/') }, 'All jobs')),
+  h('div', { class: 'row controls' }, labelled('Preset', preset)), page.form, page.error, page.plan);
+  await choose(page, page.preset);
+  return {
+    navigate: (next) => choose(page, next.preset ?? 'tiny').catch(showIn(page)),
+    close: () => clearTimeout(page.timer),
+  };
+}
+
+const showIn = (page) => (error) => showErrors(page, error);
+
+// {model: {skip: false}} -> [['model.skip', false]]
+function flat(value, path = '') {
+  return Object.entries(value).flatMap(([name, v]) => v && typeof v === 'object' && !Array.isArray(v)
+    ? flat(v, `${path}${name}.`) : [[`${path}${name}`, v]]);
+}
+
+async function choose(page, preset) {
+  page.preset = preset;
+  page.presetBox.value = preset;
+  writeAddress(page.path, { preset });
+  const answer = await tryJob({ preset });
+  const fields = flat(answer.spec);
+  page.fields = new Map(fields.map(([path, value]) => [path, makeField(path, value)]));
+  // These the daemon fills in from others, so that they are empty here.
+  for (const path of ['name', 'model.classes']) page.fields.get(path)?.clear();
+  const part = (paths) => h('div', { class: 'grid' },
+    paths.filter((p) => page.fields.has(p)).map((p) => page.fields.get(p).element));
+  replace(page.form, part(FIRST),
+    h('details', {}, h('summary', {}, 'All fields'),
+      part([...page.fields.keys()].filter((p) => !FIRST.includes(p)))),
+    h('div', { class: 'row' }, h('button', { type: 'submit', class: 'main' }, 'Submit'),
+      h('button', { type: 'button', onclick: () => send(page, true) },
+        'Submit the pair: without and with skips')));
+  showPlan(page, answer);
+}
+
+// value: the preset's. read(): undefined when it is as the preset has it.
+function makeField(path, value) {
+  const text = value === null ? '' : typeof value === 'string' ? value : JSON.stringify(value);
+  const choices = typeof value === 'boolean' ? ['true', 'false'] : CHOICES[path];
+  const id = `field-${path.replaceAll('.', '-')}`, errorId = `${id}-error`;
+  const box = choices ? select(choices.map((c) => [c, c]), text, () => {})
+    : h('input', { value: text, inputMode: typeof value === 'number' ? 'decimal' : 'text' });
+  const error = h('span', { class: 'error', id: errorId });
+  let initial = text;
+
+  box.id = id;
+  box.setAttribute('aria-describedby', errorId);
+  return {
+    element: h('div', {}, h('label', { htmlFor: id }, path), box, error),
+    clear() { box.value = initial = ''; },
+    fail(message) {
+      error.textContent = message;
+      box.setAttribute('aria-invalid', String(message !== ''));
+    },
+    read() {
+      const now = box.value.trim();
+      return now === initial ? undefined : now === '' ? null : parse(now, value);
+    },
+  };
+}
+
+// As JSON where it is JSON, else as the text it is: the daemon judges.
+function parse(text, was) {
+  if (typeof was === 'string' && was !== 'all') return text;
+  try {
+    return JSON.parse(text);
+  } catch {
+    return text;
+  }
+}
+
+function specOf(page) {
+  const spec = { preset: page.preset };
+  for (const [path, field] of page.fields) {
+    const value = field.read();
+    if (value !== undefined) put(spec, path, value);
+  }
+  return spec;
+}
+
+function put(spec, path, value) {
+  const names = path.split('.'), last = names.pop();
+  let at = spec;
+  for (const name of names) at = at[name] ??= {};
+  at[last] = value;
+}
+
+// What it would be, while people type.
+function plan(page) {
+  clearTimeout(page.timer);
+  page.timer = setTimeout(async () => {
+    const mine = ++page.turn;
+    try {
+      const answer = await tryJob(specOf(page));
+      if (mine === page.turn) showPlan(page, answer);
+    } catch (error) {
+      if (mine === page.turn) showErrors(page, error);
+    }
+  }, WAIT_MILLIS);
+}
+
+const count = (n) => n.toLocaleString('en');
+
+function showPlan(page, { parameters, memory_bytes: memory, layers, steps_per_epoch: steps }) {
+  clearErrors(page);
+  replace(page.plan, h('h2', {}, 'What it would be'),
+    h('p', { class: 'facts' }, `${count(parameters.used)} parameters used (${count(parameters.held)} ` +
+      `held), about ${count(Math.ceil(memory / 2 ** 20))} MiB of memory, ${layers.length} layers, ` +
+      `${count(steps)} steps an epoch`),
+    h('details', {}, h('summary', {}, 'Layers'), scroller('Layers', table({
+      heads: ['Layer', 'Output (n, c, h, w)', 'Depth', 'Main path'],
+      rows: layers.map((l) => [l.name, l.shape.join(' × '), String(l.depth), l.main ? 'yes' : 'no']) }))));
+}
+
+function clearErrors(page) {
+  page.error.hidden = true;
+  for (const field of page.fields.values()) field.fail('');
+}
+
+function showErrors(page, error) {
+  clearErrors(page);
+  page.error.textContent = error.message;
+  page.error.hidden = false;
+  for (const { pointer, message } of error.errors ?? []) {
+    const [first, second] = pointer.slice(1).split('/');
+    const field = page.fields.get(pointer.slice(1).replaceAll('/', '.'))
+      ?? page.fields.get(`${first}.${second}`) ?? page.fields.get(first);
+    field?.fail(message);
+  }
+  replace(page.plan);
+}
+
+async function send(page, pair) {
+  const spec = specOf(page);
+  const specs = pair ? [false, true].map((skip) => ({ ...spec, model: { ...spec.model, skip } })) : [spec];
+  if (pair && spec.name) specs.forEach((s, i) => { s.name = `${spec.name} ${i ? 'skip' : 'no-skip'}`; });
+  try {
+    for (const one of specs) await tryJob(one);
+    const ids = [];
+    for (const one of specs) ids.push((await submitJob(one)).id);
+    location.hash = address(`/jobs/${ids.join(',')}`);
+  } catch (error) {
+    showErrors(page, error);
+  }
+}
