@@ -86,11 +86,16 @@ static int enqueue(struct gpu_plan *p, struct capture *c, struct error *err)
     if ((rc = mark(p, c->at[TAPS_BEGIN], err)) != 0)
         return rc;
     tap_params(p);
-    tap_finish(p, feed_norms(p, p->slot), feed_score(p, p->slot));
+    if (!tap_changes(p))
+        tap_finish(p, feed_norms(p, p->slot), feed_score(p, p->slot));
     if ((rc = mark(p, c->at[TAPS_END], err)) != 0)
         return rc;
     if (p->mode == MODE_TRAIN)
         optim_run(p->store, feed_step(p));
+    if (tap_changes(p)) {
+        tap_updated(p);
+        tap_finish(p, feed_norms(p, p->slot), feed_score(p, p->slot));
+    }
     return 0;
 }
 

@@ -21,7 +21,6 @@ struct feed {
     size_t        labels, index, pixels, bytes;     // offsets in a block; end
     float        *values;               // (n, c, h, w) on the device, when
                                         // a slot came with values once
-    bool          resident;             // slots name images by index
 };
 
 static size_t rounded(size_t bytes)
@@ -124,19 +123,18 @@ int feed_reside(struct gpu_plan *p, const struct images *im, struct error *err)
 {
     struct shape s = graph_shape(p->base.graph, p->base.graph->input);
 
-    int rc = s.c != 3 ? 0 : resident_take(&p->store->resident, im, s.h, s.w,
-                                          plan_stream(p), err);
-
-    if (rc >= 0)
-        p->feed->resident = rc;
-    return rc;
+    if (s.c != 3)
+        return 0;
+    return resident_take(&p->store->resident, im, s.h, s.w, plan_stream(p),
+                         err);
 }
 
 enum source feed_source(const struct gpu_plan *p, int slot)
 {
-    if (p->feed->places[slot].seam.values)
-        return SOURCE_VALUES;
-    return p->feed->resident ? SOURCE_RESIDENT : SOURCE_PIXELS;
+    const struct slot *s = &p->feed->places[slot].seam;
+
+    return s->values ? SOURCE_VALUES
+         : s->by_index ? SOURCE_RESIDENT : SOURCE_PIXELS;
 }
 
 static char *device_of(const struct gpu_plan *p)

@@ -199,20 +199,25 @@ void launch_optim(struct optim_block b, const struct optim_step *step,
 
 // ---- tap.cu -----------------------------------------------------------------
 
-// Squares are added in double: 1e-22 squared is below what a float holds.
+// What is measured, added up in double: 1e-22 squared is below what a float
+// holds. STD takes two partial sums where the others take one.
+enum tap_kind { TAP_NORM, TAP_MEAN, TAP_STD, TAP_ZEROS };
 struct tap_segment {
-    const void *x;
-    size_t      n;
-    int32_t     elem;                   // enum elem
-    int32_t     first, count;           // its partial sums
+    const void  *x;
+    const float *minus;                 // f32 as x: x - minus is measured; NULL
+    size_t       n;                     // numbers, padding included
+    size_t       real;                  // without padding, which is 0
+    int32_t      elem, kind;            // enum elem, enum tap_kind
+    int32_t      first, count;          // partial sums, and how many
 };
-int  tap_partials(size_t n);            // for .count
-// One launch for all segments; the table is in device memory.
-void launch_tap_squares(const struct tap_segment *s, int n, int most,
-                        double *partials, cudaStream_t stream);
-// norm[i] = sqrt(sum of segment i's partials). norm and result may be pinned
-// host memory; *result = *score when both are given.
-void launch_tap_finish(double *norm, const struct tap_segment *s, int n,
+int  tap_partials(size_t n, enum tap_kind kind);        // for .count
+// One launch for n segments, none with more than `most` partial sums; the table
+// is in device memory.
+void launch_tap_sums(const struct tap_segment *s, int n, int most,
+                     double *partials, cudaStream_t stream);
+// out[i] = what segment i measures. out and result may be pinned host memory;
+// *result = *score when both are given.
+void launch_tap_finish(double *out, const struct tap_segment *s, int n,
                        const double *partials, struct score *result,
                        const struct score *score, cudaStream_t stream);
 

@@ -71,6 +71,8 @@ static int check_images(const struct gpu_plan *p, int slot, enum source source,
     if (source != SOURCE_VALUES && s.c != 3)
         return fail(err, ERR_USAGE, "images have 3 channels, this network's "
                     "input has %d", s.c);
+    if (source == SOURCE_RESIDENT && !p->store->resident.host)
+        return fail(err, ERR_USAGE, "images by index, but none are resident");
     for (int i = 0; source == SOURCE_RESIDENT && i < s.n; i++) {
         int32_t at = feed_slot(p, slot)->index[i];
 

@@ -1,10 +1,11 @@
-/* gpu/tap.h: L2 norms of a step, without a wait: partial sums of squares where
- * the numbers are complete, one launch at the end that makes norms of them. */
+/* gpu/tap.h: what a step is asked about its tensors, without a wait: partial
+ * sums where the numbers are complete, one launch at the end that makes norms,
+ * means, deviations and shares of them. */
 #pragma once
 #include "gpu/op.h"
 
 void tap_open(struct gpu_plan *p);      // before the ops' setup
-// For setup: the row of a tap on this side of v that the caller's own kernel
+// For setup: the row of a norm of this side of v that the caller's own kernel
 // makes `count` partial sums for, or -1 when there is none.
 int  tap_claim(struct gpu_plan *p, val v, enum side side, int count);
 // Where the row's partial sums go, NULL for -1. Once there is memory.
@@ -16,11 +17,14 @@ int  tap_place(struct gpu_plan *p, void *memory, struct error *err);
 void tap_free(struct tap_plan *t);      // NULL is fine
 
 // While a step is captured: taps whose numbers are complete when this stage
-// begins, or ends; those of the parameters, before the update; the norms, into
-// norm and score (pinned).
+// begins, or ends; those of the parameters, before the update, and behind it the
+// changes that it made, if any are asked for; the results, into out and score
+// (pinned).
 void tap_begin(struct gpu_plan *p, int stage);
 void tap_after(struct gpu_plan *p, int stage);
 void tap_params(struct gpu_plan *p);
-void tap_finish(struct gpu_plan *p, double *norm, struct score *score);
-// Puts in what needs no kernel: the loss itself, and its gradient, 1.
-void tap_constants(const struct gpu_plan *p, double loss, double *norm);
+bool tap_changes(const struct gpu_plan *p);
+void tap_updated(struct gpu_plan *p);
+void tap_finish(struct gpu_plan *p, double *out, struct score *score);
+// Puts in what needs no kernel: of the loss and of its gradient, 1.
+void tap_constants(const struct gpu_plan *p, double loss, double *out);

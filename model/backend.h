@@ -52,6 +52,7 @@ struct slot {                           // owned by the plan, pinned if it helps
     int32_t     *index;                 // n; into the resident images, or ...
     uint8_t     *pixels;                // ... n * h * w * c bytes when not; the
                                         // input op normalises them
+    bool         by_index;              // false: pixels count, not index
     int32_t     *labels;                // n; -1 = padding, counts for nothing
     const float *values;                // (n, c, h, w), borrowed until collect:
                                         // taken as they are in place of pixels

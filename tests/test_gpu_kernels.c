@@ -273,13 +273,14 @@ static void test_norms_of_any_size(void **state)
         size_t n = i % 2 ? 17 : 40003;
         arrays[i] = array_new(i < 3 ? ELEM_F32 : ELEM_BF16, n, (uint64_t)i,
                               scales[i % 3], 0);
-        rows[i] = (struct tap_segment){ arrays[i].inside, n,
-            (int32_t)arrays[i].elem, first, tap_partials(n) };
+        rows[i] = (struct tap_segment){ .x = arrays[i].inside, .n = n,
+            .real = n, .elem = (int32_t)arrays[i].elem, .first = first,
+            .count = tap_partials(n, TAP_NORM) };
         first += rows[i].count;
         most = rows[i].count > most ? rows[i].count : most;
     }
     assert_true(first <= 64);
-    launch_tap_squares(rows, 6, most, partials, NULL);
+    launch_tap_sums(rows, 6, most, partials, NULL);
     struct score from = { 3, 2, 1 }, to = { 0 };
     launch_tap_finish(norms, rows, 6, partials, &to, &from, NULL);
     for (int i = 0; i < 6; i++) {
@@ -291,6 +292,53 @@ static void test_norms_of_any_size(void **state)
     }
     assert_true(to.loss == 3 && to.correct == 2 && to.valid == 1);
     launch_tap_finish(norms, rows, 0, partials, &to, &from, NULL);
+}
+
+// 1003 numbers and 5 of padding, some of the numbers 0; and a difference.
+static void check_measures(enum elem e)
+{
+    enum { N = 1008, REAL = N - 5 };
+    struct array a = array_new(e, N, 1, 1, 0.5f);
+    struct array b = array_new(ELEM_F32, N, 2, 1, 0);
+    static const enum tap_kind kinds[] = { TAP_MEAN, TAP_STD, TAP_ZEROS,
+                                           TAP_NORM };
+    double partials[16], got[4], want[4] = { 0 };
+    struct tap_segment rows[4];
+    int first = 0;
+
+    for (int i = 0; i < N; i++)
+        if (i % 7 == 0 || i >= REAL)
+            a.x[i] = 0;
+    array_store(&a);
+    for (int i = 0; i < REAL; i++) {
+        want[0] += (double)a.x[i] / REAL;
+        want[2] += (a.x[i] == 0) / (double)REAL;
+    }
+    for (int i = 0; i < REAL; i++)
+        want[1] += pow(a.x[i] - want[0], 2) / REAL;
+    for (int i = 0; i < N; i++)
+        want[3] += pow((double)a.x[i] - b.x[i], 2);
+    want[1] = sqrt(want[1]);
+    want[3] = sqrt(want[3]);
+    for (int i = 0; i < 4; i++) {
+        rows[i] = (struct tap_segment){ .x = a.inside, .n = N, .real = REAL,
+            .elem = (int32_t)e, .kind = (int32_t)kinds[i], .first = first,
+            .minus = i == 3 ? b.inside : NULL,
+            .count = tap_partials(N, kinds[i]) };
+        first += rows[i].count;
+    }
+    launch_tap_sums(rows, 4, 2, partials, NULL);
+    launch_tap_finish(got, rows, 4, partials, NULL, NULL, NULL);
+    for (int i = 0; i < 4; i++)         // the difference is rounded to float
+        assert_true(fabs(got[i] - want[i]) <= (i < 3 ? 1e-12 : 1e-6) * want[i]);
+    array_free(&a), array_free(&b);
+}
+
+static void test_means_deviations_zeros_differences(void **state)
+{
+    (void)state;
+    check_measures(ELEM_F32);
+    check_measures(ELEM_BF16);
 }
 
 // ---- input ---------------------------------------------------------------------
@@ -432,6 +480,7 @@ int main(void)
         cmocka_unit_test(test_avgpool),
         cmocka_unit_test(test_xent),
         cmocka_unit_test(test_norms_of_any_size),
+        cmocka_unit_test(test_means_deviations_zeros_differences),
         cmocka_unit_test(test_images_are_gathered_and_normalised),
         cmocka_unit_test(test_images_are_moved_as_on_the_cpu),
         cmocka_unit_test(test_images_are_resized_as_pillow_does),

@@ -210,13 +210,19 @@ static void test_images_by_three_ways(void **state)
             ((float)slot->pixels[i] / 255.0f - in->mean[c]) / in->std[c];
     }
     double by_pixels = loss_of(plan, 1);
+    slot->by_index = true;
+    assert_int_equal(plan->backend->submit(plan, 1, MODE_GRAD, 0, &err),
+                     ERR_USAGE);
     assert_int_equal(plan->backend->reside(plan, &im, &err), 1);
     double by_index = loss_of(plan, 1);
+    slot->by_index = false;
+    assert_true(loss_of(plan, 1) == by_index);
     slot->values = values;
     double by_values = loss_of(plan, 1);
     assert_true(by_pixels == by_index && by_pixels == by_values);
 
     slot->values = NULL;
+    slot->by_index = true;
     slot->index[2] = 6;
     assert_int_equal(plan->backend->submit(plan, 1, MODE_GRAD, 0, &err),
                      ERR_USAGE);

@@ -1,64 +1,111 @@
-/* gpu/kernels/tap.cu: L2 norms of whole tensors, and the end of a step. */
+/* gpu/kernels/tap.cu: numbers about whole tensors, and the end of a step. */
 #include "gpu/kernels/pack.cuh"
 #include "gpu/kernels/squares.cuh"
 
+enum { MOST_SUMS = 528 };
+
 // 64 numbers a thread, so that few partial sums remain.
-extern "C" int tap_partials(size_t n)
+extern "C" int tap_partials(size_t n, enum tap_kind kind)
 {
     size_t blocks = (n + THREADS * 64 - 1) / (THREADS * 64);
 
-    return (int)(blocks < 1 ? 1 : blocks > 528 ? 528 : blocks);
+    if (blocks > MOST_SUMS)
+        blocks = MOST_SUMS;
+    return (int)(blocks < 1 ? 1 : blocks) * (kind == TAP_STD ? 2 : 1);
+}
+
+// What is added up of a number.
+enum term { SQUARE, ITSELF, IS_ZERO };
+
+__device__ static inline double term_of(enum term t, float x)
+{
+    return t == SQUARE ? (double)x * (double)x
+         : t == ITSELF ? (double)x : x == 0 ? 1.0 : 0.0;
 }
 
 template <typename T>
-__device__ static double squares_of(const T *x, size_t n, size_t first,
-                                    size_t step)
+__device__ static double sum_of(const struct tap_segment &s, enum term t,
+                                size_t first, size_t step)
 {
     enum { V = 16 / sizeof(T) };
+    const T *x = (const T *)s.x;
     double sum = 0;
 
-    for (size_t p = first; p < n / V; p += step) {
+    for (size_t p = first; p < s.n / V; p += step) {
         float v[V];
 
         load<T, V>(v, x, p * V);
         for (int i = 0; i < V; i++)
-            sum += (double)v[i] * (double)v[i];
+            sum += term_of(t, s.minus ? v[i] - s.minus[p * V + i] : v[i]);
     }
-    for (size_t i = n / V * V + first; i < n; i += step)
-        sum += (double)to_float(x[i]) * (double)to_float(x[i]);
+    for (size_t i = s.n / V * V + first; i < s.n; i += step)
+        sum += term_of(t, to_float(x[i]) - (s.minus ? s.minus[i] : 0));
     return sum;
 }
 
-// memory: reads each segment once. Row blockIdx.y of the grid is a segment.
+// memory: reads each segment once (a deviation's twice, the second time mostly
+// from the cache). Row blockIdx.y of the grid is a segment.
 __global__ void __launch_bounds__(THREADS)
-tap_squares_kernel(const struct tap_segment *segments, double *partials)
+tap_sums_kernel(const struct tap_segment *segments, double *partials)
 {
     struct tap_segment s = segments[blockIdx.y];
-    size_t first = first_thread(), step = (size_t)s.count * blockDim.x;
+    int block = (int)blockIdx.x, blocks = s.count;
+    enum term t = s.kind == TAP_MEAN ? ITSELF
+                : s.kind == TAP_ZEROS ? IS_ZERO : SQUARE;
 
-    if ((int)blockIdx.x >= s.count)
+    if (block >= blocks)
         return;
-    double sum = s.elem == ELEM_F32
-        ? squares_of((const float *)s.x, s.n, first, step)
-        : squares_of((const bf16 *)s.x, s.n, first, step);
-    sum_block(&partials[s.first + blockIdx.x], sum);
+    if (s.kind == TAP_STD) {            // first half squares, then sums
+        blocks /= 2;
+        t = block < blocks ? SQUARE : ITSELF;
+    }
+    size_t first = (size_t)(block % blocks) * blockDim.x + threadIdx.x;
+    size_t step = (size_t)blocks * blockDim.x;
+    double sum = s.elem == ELEM_F32 ? sum_of<float>(s, t, first, step)
+                                    : sum_of<bf16>(s, t, first, step);
+    sum_block(&partials[s.first + block], sum);
 }
 
-extern "C" void launch_tap_squares(const struct tap_segment *s, int n, int most,
-                                   double *partials, cudaStream_t stream)
+extern "C" void launch_tap_sums(const struct tap_segment *s, int n, int most,
+                                double *partials, cudaStream_t stream)
 {
     if (n > 0)
-        launch(tap_squares_kernel, dim3((unsigned)most, (unsigned)n),
+        launch(tap_sums_kernel, dim3((unsigned)most, (unsigned)n),
                dim3(THREADS), stream, s, partials);
+}
+
+// Everyone calls it; thread 0 gets the sum.
+__device__ static double sum_partials(const double *x, int n, double *room)
+{
+    double sum = 0;
+
+    for (int i = (int)threadIdx.x; i < n; i += THREADS)
+        sum += x[i];
+    sum_block(room, sum);
+    __syncthreads();
+    return *room;
+}
+
+__device__ static double measured(const struct tap_segment &s, double total,
+                                  double sum)
+{
+    double n = (double)s.real, variance = total / n - sum / n * (sum / n);
+
+    switch (s.kind) {
+    case TAP_MEAN:  return total / n;
+    case TAP_STD:   return variance < 0 ? 0 : sqrt(variance);
+    case TAP_ZEROS: return (total - (double)(s.n - s.real)) / n;
+    default:        return sqrt(total);
+    }
 }
 
 // A block a segment.
 __global__ void __launch_bounds__(THREADS)
-tap_finish_kernel(double *norm, const struct tap_segment *segments, int n,
+tap_finish_kernel(double *out, const struct tap_segment *segments, int n,
                   const double *partials, struct score *result,
                   const struct score *score)
 {
-    __shared__ double total;
+    __shared__ double room[2];
     double sum = 0;
 
     if (blockIdx.x == 0 && threadIdx.x == 0 && result)
@@ -66,19 +113,20 @@ tap_finish_kernel(double *norm, const struct tap_segment *segments, int n,
     if ((int)blockIdx.x >= n)
         return;
     struct tap_segment s = segments[blockIdx.x];
-    for (int i = (int)threadIdx.x; i < s.count; i += THREADS)
-        sum += partials[s.first + i];
-    sum_block(&total, sum);
+    int half = s.kind == TAP_STD ? s.count / 2 : s.count;
+    double total = sum_partials(partials + s.first, half, &room[0]);
+    if (s.kind == TAP_STD)
+        sum = sum_partials(partials + s.first + half, half, &room[1]);
     if (threadIdx.x == 0)
-        norm[blockIdx.x] = sqrt(total);
+        out[blockIdx.x] = measured(s, total, sum);
 }
 
-extern "C" void launch_tap_finish(double *norm, const struct tap_segment *s,
+extern "C" void launch_tap_finish(double *out, const struct tap_segment *s,
                                   int n, const double *partials,
                                   struct score *result,
                                   const struct score *score,
                                   cudaStream_t stream)
 {
     launch(tap_finish_kernel, dim3((unsigned)(n > 0 ? n : 1)), dim3(THREADS),
-           stream, norm, s, n, partials, result, score);
+           stream, out, s, n, partials, result, score);
 }

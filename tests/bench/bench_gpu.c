@@ -182,6 +182,7 @@ static void submit(struct bench *b, int64_t step)
     struct slot *s = b->backend->slot(b->plan, (int)(step % SLOTS));
     struct error err = { 0 };
 
+    s->by_index = true;
     for (int i = 0; i < b->a.batch; i++) {
         uint64_t at = (uint64_t)(step * b->a.batch + i);
         s->index[i] = (int32_t)(rng_bits(2, 1, at) % (uint64_t)b->a.images);
