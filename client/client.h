@@ -67,6 +67,8 @@ int command_watch(struct client *c);
 int command_gradients(struct client *c);
 int command_histogram(struct client *c);
 int command_profile(struct client *c);
+int command_verdict(struct client *c);
+int command_compare(struct client *c);
 int command_log(struct client *c);
 int command_cancel(struct client *c);
 int command_rm(struct client *c);

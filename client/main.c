@@ -56,6 +56,7 @@ static const struct opt profile_opts[] = {
      .help = "grad_out, update, act_zeros, ...; else the job's first"},
     {.name = "epochs", .value = "LIST", .help = "such as 1,3-5,last or all"},
     {.name = "list", .help = "the numbers, layer by layer"}};
+static const struct opt compare_opts[] = {RECORD_OPTS};
 static const struct opt models_opts[] = {
     {.name = "skip", .negatable = true, .help = "with skip connections or not"},
     {.name = "norm", .value = "batch|none", .help = "normalisation"},
@@ -82,6 +83,11 @@ const struct command commands[] = {
      "Of the last epoch and the notebook's layers, unless told otherwise."},
     {"profile", "ID", 1, 1, "norms over depth, with their slope",
      .run = command_profile, OPTS(profile_opts)},
+    {"verdict", "ID", 1, 1, "is it training well, and why",
+     .run = command_verdict, .more = "Exits with 0 if it is healthy, else 1."},
+    {"compare", "ID ID", 2, 2, "norms of one job over another's",
+     .run = command_compare, OPTS(compare_opts), .more =
+     "Three or more jobs a side are compared as runs: 1,2,3 4,5,6."},
     {"log", "ID", 1, 1, "what the training process wrote", .run = command_log,
      OPTS(log_opts)},
     {"cancel", "ID...", 1, ANY, "end jobs", .run = command_cancel},

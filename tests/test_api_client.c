@@ -108,6 +108,17 @@ static void test_records(void **state)
     RUN("profile", "1");
     assert_int_equal(r.status, 0);
     assert_has(r.out, "depth");
+    RUN("verdict", "1");            // of two layers
+    assert_int_equal(r.status, 1);
+    assert_has(r.out, "job 1: unknown\n");
+    RUN("submit", "--epochs", "2", "--follow");
+    RUN("compare", "1", "2");
+    assert_int_equal(r.status, 0);
+    assert_has(r.out, "no layer of 2 differs between these two runs");
+    RUN("compare", "1", "9");
+    assert_int_equal(r.status, 3);
+    RUN("compare", "1", "x");
+    assert_int_equal(r.status, 2);
     RUN("export", "1", "-o", csv);
     assert_int_equal(r.status, 0);
     assert_int_equal(access(csv, F_OK), 0);

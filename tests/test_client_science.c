@@ -1,0 +1,97 @@
+/* verdict and compare in a terminal, against prepared answers. */
+#include "tests/canned.h"
+#include "tests/client_run.h"
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#define JSON(body) "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n"     \
+    "Connection: close\r\n\r\n" body
+
+static struct ran r;            // large
+
+#define RUN(s, ...)                                                            \
+    do {                                                                       \
+        canned_start(s);                                                       \
+        client_run(&r, (s)->url, "", __VA_ARGS__, NULL);                       \
+        canned_stop(s);                                                        \
+    } while (0)
+
+static void assert_has(const char *text, const char *part)
+{
+    if (!strstr(text, part))
+        fail_msg("\"%s\" is not in \"%s\"", part, text);
+}
+
+static void test_verdict(void **state)
+{
+    (void)state;
+    struct canned s = {.answers = {JSON(
+        "{\"job\": 7, \"verdict\": \"vanishing\", \"summary\": \"gradients "
+        "vanish: \\u001b[2J\", \"evidence\": [{\"rule\": \"slope\", \"value\": "
+        "-0.43, \"threshold\": -0.2, \"layers\": [\"conv1\", \"fc\"], "
+        "\"epochs\": [4], \"decides\": true}, {\"rule\": \"loss\", \"value\": "
+        "null, \"threshold\": 2, \"layers\": [], \"epochs\": [0], \"decides\": "
+        "false}], \"epochs\": [{\"epoch\": 1, \"verdict\": \"healthy\"}, "
+        "{\"epoch\": 2, \"verdict\": \"vanishing\"}, {\"epoch\": 4, "
+        "\"verdict\": \"vanishing\"}]}")}, .n_answers = 1};
+    RUN(&s, "verdict", "7");
+    assert_int_equal(r.status, 1);
+    assert_has(s.requests[0], "GET /api/v1/jobs/7/verdict HTTP");
+    assert_has(r.out, "job 7: vanishing\ngradients vanish: \\x1b[2J\n"
+                      "epochs: 1 healthy, 2-4 vanishing\n");
+    assert_has(r.out, "slope  -0.430");
+    assert_has(r.out, "decides  conv1 fc");
+    assert_has(r.out, "step 0");
+}
+
+static void test_healthy_is_a_yes(void **state)
+{
+    (void)state;
+    struct canned s = {.answers = {JSON(
+        "{\"job\": 7, \"verdict\": \"healthy\", \"summary\": \"fine\"}")},
+        .n_answers = 1};
+    RUN(&s, "verdict", "7");
+    assert_int_equal(r.status, 0);
+    assert_string_equal(r.out, "job 7: healthy\nfine\n");
+}
+
+#define COMPARISON JSON("{\"quantity\": \"grad_out\", \"epochs\": [1, 2], "    \
+    "\"layers\": {\"conv1\": {\"log10_ratio\": -0.5, \"interval\": [-0.6, "    \
+    "null], \"p\": 0.01, \"q\": 0.02, \"differs\": true}}, \"summary\": "      \
+    "\"conv1 is smaller\"}")
+
+static void test_compare(void **state)
+{
+    (void)state;
+    static const struct { const char *args[4], *asks; } rows[] = {
+        {{"1", "2"}, "GET /api/v1/compare?jobs=1,2 HTTP"},
+        {{"1", "2", "--epochs", "all"}, "?jobs=1,2 HTTP"},
+        {{"1", "2", "--layers", "conv*"}, "&layers=conv%2A HTTP"},
+        {{"1,2,3", "4,5,6"}, "?jobs=1,2,3&against=4,5,6 HTTP"},
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        const char *const *a = rows[i].args;
+        struct canned s = {.answers = {COMPARISON}, .n_answers = 1};
+        RUN(&s, "compare", a[0], a[1], a[2], a[3]);
+        assert_int_equal(r.status, 0);
+        assert_has(s.requests[0], rows[i].asks);
+        assert_has(r.out, "grad_out of the second over the first, epochs [1");
+        assert_has(r.out, "0.316  0.251");
+        assert_has(r.out, "differs");
+        assert_has(r.out, "\nconv1 is smaller\n");
+    }
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_verdict),
+        cmocka_unit_test(test_healthy_is_a_yes),
+        cmocka_unit_test(test_compare),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
