@@ -149,11 +149,12 @@ static const struct history_epoch *first_whole(const struct history *h)
     return NULL;
 }
 
-static bool loss_fell(const struct finding *f, const struct verdict_limits *l)
+double verdict_loss_needed(const struct finding *f,
+                           const struct verdict_limits *l)
 {
-    double fall = f->loss_first - f->loss;
-    return fall > l->loss_fall * f->loss_first &&
-           fall > l->loss_errors * f->loss_error;
+    double fall = fmax(l->loss_fall * f->loss_first,
+                       l->loss_errors * f->loss_error);
+    return f->loss_first - fmin(fall, l->loss_clear * f->loss_first);
 }
 
 // True when weights or updates are recorded and none of them moved.
@@ -199,7 +200,8 @@ static void judge_learning(struct finding *f, const struct history_epoch *first,
     if (f->still) {
         f->verdict = VERDICT_STALLED;
         f->rule = RULE_STILL;
-    } else if (first && f->epoch > first->epoch && !loss_fell(f, l)) {
+    } else if (first && f->epoch > first->epoch &&
+               !(f->loss < verdict_loss_needed(f, l))) {
         f->verdict = VERDICT_STALLED;
         f->rule = RULE_LOSS;
     }

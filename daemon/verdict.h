@@ -33,6 +33,8 @@ extern const char *const verdict_names[VERDICT_COUNT];
     /* At learning rate 0 the loss seems to fall by that once in 700 epochs.*/ \
     X(loss_errors, 3, "the loss falls when it does by more standard errors")   \
     X(loss_fall, 0.01, "and by more than this share of what it was")           \
+    /* There it falls by 6 % at most. Wild first steps must not hide a fall.*/ \
+    X(loss_clear, 0.2, "or by more than this share, whatever the errors")      \
     /* Chance is the worst that learning gives; ten times that is no noise. */ \
     X(diverged_loss, 10, "training diverged when the loss is more times what " \
       "it was at the start")
@@ -74,6 +76,10 @@ struct findings {
 void verdict_find(const struct history *h, const struct verdict_limits *limits,
                   struct findings *f);
 void verdict_clear(struct findings *f);
+
+// What the loss must be below to have fallen since the first whole epoch.
+double verdict_loss_needed(const struct finding *f,
+                           const struct verdict_limits *limits);
 
 // Whether this series gave nothing but zeros in that epoch.
 bool verdict_is_dead(const struct history *h, const struct history_epoch *e,

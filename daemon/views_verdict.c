@@ -250,11 +250,8 @@ static json_t *evidence(const struct telling *t)
     if (f->n_dead)
         add_row(rows, t, f, "zeros", f->rule == RULE_ZEROS, f->n_dead, 0,
                 dead_json(t, f), "gradients");
-    // The loss to be below: what it was, less what counts as a fall.
-    double fall = fmax(t->limits->loss_fall * f->loss_first,
-                       t->limits->loss_errors * f->loss_error);
     add_row(rows, t, f, "loss", f->rule == RULE_LOSS, f->loss,
-            f->loss_first - fall, json_array(), "metrics");
+            verdict_loss_needed(f, t->limits), json_array(), "metrics");
     if (f->still)
         add_row(rows, t, f, "still", f->rule == RULE_STILL, 0, 0, json_array(),
                 "gradients");

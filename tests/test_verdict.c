@@ -216,6 +216,23 @@ static void test_noise_is_no_fall(void **state)
     check("healthy", NULL, "healthy");
 }
 
+// Wild first steps say that the loss is noisy; a clear fall is one all the same.
+static void test_a_clear_fall_is_one(void **state)
+{
+    (void)state;
+    json_t *first = epoch_with(1, line(0, 1), 9.9), *early = json_array();
+    for (int i = 0; i < 8; i++)
+        json_array_append_new(early, json_pack("{s:i, s:f, s:{}}", "step", i,
+            "loss", i % 2 ? 2.0 : 90.0, "quantities"));
+    json_object_set_new(first, "early", early);
+    add_started();
+    add(first);
+    add(epoch_with(2, line(0, 1), 8.0));
+    check("stalled", "loss", "stands still");
+    add(epoch_with(3, line(0, 1), 1.4));
+    check("healthy", NULL, "the loss went from 9.9 to 1.4");
+}
+
 static void test_weights_that_stand_still(void **state)
 {
     (void)state;
@@ -312,7 +329,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         T(test_slopes), T(test_ratio), T(test_zeros),
         T(test_underflow_is_vanishing), T(test_loss_that_does_not_fall),
-        T(test_noise_is_no_fall), T(test_weights_that_stand_still),
+        T(test_noise_is_no_fall), T(test_a_clear_fall_is_one),
+        T(test_weights_that_stand_still),
         T(test_diverged), T(test_nothing_is_unknown), T(test_how_it_started),
         T(test_shape),
     };
