@@ -1,7 +1,7 @@
 #include "daemon/conns.h"
 
+#include <math.h>
 #include <pthread.h>
-#include <stdbool.h>
 #include <stdlib.h>
 #include <sys/socket.h>
 
@@ -10,8 +10,7 @@
 
 struct conn {
     int          fd;
-    bool         asked;
-    double       since;
+    double       until;         // by the monotonic clock
     struct conn *next, *prev;
 };
 
@@ -42,7 +41,7 @@ struct conn *conns_open(struct conns *c, int fd)
     struct conn *conn = xcalloc(1, sizeof *conn);
 
     conn->fd = fd;
-    conn->since = clock_seconds();
+    conn->until = clock_seconds() + CONNS_HEAD_S;
     pthread_mutex_lock(&c->lock);
     conn->next = c->first;
     if (conn->next)
@@ -62,22 +61,26 @@ void conns_close(struct conns *c, struct conn *conn)
     free(conn);
 }
 
-static void set(struct conns *c, struct conn *conn, bool asked)
+static void set(struct conns *c, struct conn *conn, double seconds)
 {
     pthread_mutex_lock(&c->lock);
-    conn->asked = asked;
-    conn->since = clock_seconds();
+    conn->until = clock_seconds() + seconds;
     pthread_mutex_unlock(&c->lock);
+}
+
+void conns_headed(struct conns *c, struct conn *conn)
+{
+    set(c, conn, CONNS_BODY_S);
 }
 
 void conns_asked(struct conns *c, struct conn *conn)
 {
-    set(c, conn, true);
+    set(c, conn, INFINITY);
 }
 
 void conns_answered(struct conns *c, struct conn *conn)
 {
-    set(c, conn, false);
+    set(c, conn, CONNS_IDLE_S);
 }
 
 int conns_sweep(struct conns *c, double now)
@@ -86,7 +89,7 @@ int conns_sweep(struct conns *c, double now)
 
     pthread_mutex_lock(&c->lock);
     for (struct conn *conn = c->first; conn; conn = conn->next) {
-        if (conn->asked || now - conn->since < CONNS_ASK_S)
+        if (now < conn->until)
             continue;
         shutdown(conn->fd, SHUT_RDWR);
         late++;

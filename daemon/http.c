@@ -12,6 +12,7 @@
 #include "common/log.h"
 #include "common/mem.h"
 #include "daemon/conns.h"
+#include "daemon/gzip.h"
 
 enum {
     THREADS = 4,
@@ -124,21 +125,43 @@ static const char *header_of(const struct request *rq, const char *name)
     return MHD_lookup_connection_value(rq->connection, MHD_HEADER_KIND, name);
 }
 
-// Tags the reply to a read, and empties it when the client has it already.
-static void tag(const struct request *rq, struct reply *rp)
+// Tags the reply to a read, and empties it when the client has it already. One
+// that will be packed is another one, to caches.
+static void tag(const struct request *rq, struct reply *rp, bool packed)
 {
     const char *known = header_of(rq, "If-None-Match");
-    char etag[20];
+    char etag[24];
 
     if (rp->status != 200 || !rp->text || rp->stream ||
         (strcmp(rq->method, "GET") && strcmp(rq->method, "HEAD")))
         return;
-    snprintf(etag, sizeof etag, "\"%016" PRIx64 "\"", hash(rp->text, rp->len));
+    snprintf(etag, sizeof etag, "\"%016" PRIx64 "%s\"",
+             hash(rp->text, rp->len), packed ? "-gz" : "");
     reply_header(rp, "ETag", "%s", etag);
     if (known && (strstr(known, etag) || !strcmp(known, "*"))) {
         reply_text(rp, rp->type, NULL, 0);
         rp->status = 304;
     }
+}
+
+// Whether the answer is to be packed; says that it depends on who asks.
+static bool packs(const struct request *rq, struct reply *rp)
+{
+    if (rp->stream || !gzip_useful(rp->type, rp->len))
+        return false;
+    reply_header(rp, "Vary", "Accept-Encoding");
+    return gzip_accepted(header_of(rq, "Accept-Encoding"));
+}
+
+static void pack(struct reply *rp)
+{
+    size_t len;
+    char *packed = rp->text ? gzip_pack(rp->text, rp->len, &len) : NULL;
+
+    if (!packed)
+        return;
+    reply_text(rp, rp->type, packed, len);
+    reply_header(rp, "Content-Encoding", "gzip");
 }
 
 static struct MHD_Response *make_response(struct reply *rp)
@@ -168,7 +191,10 @@ static enum MHD_Result send_reply(struct request *rq, struct reply *rp)
 {
     enum MHD_Result sent = MHD_NO;
 
-    tag(rq, rp);
+    bool packed = packs(rq, rp);
+    tag(rq, rp, packed);
+    if (packed)
+        pack(rp);
     log_debug("%s %s: %d", rq->method, rq->uri.text ? rq->uri.text : "?",
               rp->status);
     struct MHD_Response *response = make_response(rp);
@@ -346,13 +372,15 @@ static enum MHD_Result on_request(void *cls, struct MHD_Connection *connection,
     struct exchange *x = *con_cls;
     struct reply rp = { .status = 200 };
 
-    (void)connection;
     (void)url;
     (void)version;
     if (!x->begun) {
         x->begun = true;
         x->rq.method = method;
         x->route = find_route(&x->rq);
+        struct conn *conn = conn_of(connection);
+        if (conn)
+            conns_headed(((struct http *)cls)->conns, conn);
         if (!pass_gate(x, &rp) || !pass_auth(x, &rp) || !pass_route(x, &rp))
             return send_reply(&x->rq, &rp);
         return MHD_YES;

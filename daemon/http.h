@@ -34,7 +34,7 @@ struct reply {                  // starts as 200 without a body
     char       *text;           // owned, unless `borrowed`
     size_t      len;
     bool        borrowed;       // text lives as long as the server
-    struct header headers[4];   // further ones, values owned
+    struct header headers[8];   // further ones, values owned
     int         n_headers;
     struct MHD_Response *stream;        // instead of text; taken
 };

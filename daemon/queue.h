@@ -38,6 +38,11 @@ void queue_close(struct queue *q);
 // jobs wait, ERR_FULL when the disk is full.
 int  queue_submit(struct queue *q, const struct job *job, int64_t *id,
                   struct error *err);
+// The same, but only the first time: 1 when *id is that of the job which was
+// submitted then, ERR_STATE when that was something else. once may be NULL.
+int  queue_submit_once(struct queue *q, const struct job *job,
+                       const struct once *once, int64_t *id,
+                       struct error *err);
 // ERR_NOT_FOUND; ERR_STATE when it has ended.
 int  queue_cancel(struct queue *q, int64_t id, struct error *err);
 // Its row, events and log. ERR_STATE when it has not ended, or when a job that

@@ -54,16 +54,26 @@ static void new_row(const struct job *job, struct job_row *row, char **line)
 int queue_submit(struct queue *q, const struct job *job, int64_t *id,
                  struct error *err)
 {
+    return queue_submit_once(q, job, NULL, id, err);
+}
+
+int queue_submit_once(struct queue *q, const struct job *job,
+                      const struct once *once, int64_t *id, struct error *err)
+{
     struct stored_event stored = { 0 };
     struct job_row row;
     char *line;
 
     pthread_mutex_lock(&q->order);
-    int rc = may_submit(q, job, err);
+    int rc = once ? store_once(q->store, once, id, err) : 0;
+    if (!rc)
+        rc = may_submit(q, job, err);
     if (!rc) {
         new_row(job, &row, &line);
+        row.once = once;
         rc = queue_commit(q, &row, line, false, &stored, err);
         free(line);
+        row.once = NULL;
         if (rc)
             job_row_clear(&row);
     }

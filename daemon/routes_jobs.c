@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "common/mem.h"
+#include "common/sha256.h"
 #include "daemon/submit.h"
 
 enum { LIST_DEFAULT = 50, LIST_MOST = 500 };
@@ -81,14 +82,45 @@ static bool only_params(struct request *rq, struct reply *rp, const char *known)
 
 // Submitting.
 
+enum { KEY_MOST = 255 };
+
+// The client's Idempotency-Key into *once, whose hash is of the whole request;
+// *once->key stays NULL when there is none.
+static bool read_once(struct request *rq, struct reply *rp, struct once *once,
+                      char hash[SHA256_TEXT])
+{
+    const char *key = MHD_lookup_connection_value(
+        rq->connection, MHD_HEADER_KIND, "Idempotency-Key");
+
+    if (!key)
+        return true;
+    size_t len = strlen(key);
+    for (size_t i = 0; i < len; i++)
+        if (key[i] < 0x20 || key[i] > 0x7e)
+            len = 0;
+    if (!len || len > KEY_MOST) {
+        reply_problem(rp, 400, NULL, "an Idempotency-Key has 1 to %d printable "
+                      "ASCII characters", KEY_MOST);
+        return false;
+    }
+    sha256_of(rq->body, rq->body_len, hash);
+    *once = (struct once){ key, hash };
+    return true;
+}
+
 static void submit(struct request *rq, const struct job *job, struct reply *rp)
 {
     struct error err = { 0 };
+    struct once once = { 0 };
     json_t *answer = NULL;
+    char hash[SHA256_TEXT];
     int64_t id;
 
-    int rc = queue_submit(rq->server->queue, job, &id, &err);
-    if (!rc)
+    if (!read_once(rq, rp, &once, hash))
+        return;
+    int rc = queue_submit_once(rq->server->queue, job, once.key ? &once : NULL,
+                               &id, &err);
+    if (rc >= 0)
         rc = queue_job(rq->server->queue, id, &answer, &err);
     if (rc == ERR_SPEC) {
         json_t *after = json_array();

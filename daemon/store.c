@@ -30,6 +30,12 @@ static const char schema[] =
     "  UNIQUE (job, seq));"
     "PRAGMA user_version = 1;";
 
+// Older daemons know nothing of it and need not.
+static const char keys_schema[] =
+    "CREATE TABLE IF NOT EXISTS keys (key TEXT PRIMARY KEY,"
+    "  hash TEXT NOT NULL,"
+    "  job INTEGER NOT NULL REFERENCES jobs (id) ON DELETE CASCADE);";
+
 int store_fail(struct error *err, sqlite3 *db, const char *what)
 {
     bool full = sqlite3_errcode(db) == SQLITE_FULL;
@@ -128,6 +134,8 @@ static int open_writer(struct store *s, const char *path, struct error *err)
         rc = exec(s->writer, sql, err);
         free(sql);
     }
+    if (!rc)
+        rc = exec(s->writer, keys_schema, err);
     return rc;
 }
 

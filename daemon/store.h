@@ -14,6 +14,9 @@
 
 struct store;
 
+// What a client gave so that a request that it repeats is not done twice.
+struct once { const char *key, *hash; };        // hash of what was asked
+
 struct job_row {
     int64_t id;                     // never used again, even after a delete
     char   *name, *state;
@@ -25,6 +28,7 @@ struct job_row {
     int     attempt;                // from 1; counts the daemon's restarts too
     int64_t created, started, ended;        // unix milliseconds, 0 = not yet
     int64_t last_seq;               // of its newest event
+    const struct once *once;        // for store_add_job() alone; or NULL
 };
 
 struct stored_event {
@@ -68,6 +72,10 @@ int  store_jobs(struct store *s, const char *states, int64_t before, int limit,
 // n `after`. Returns 1, 0 when there is none, ERR_IO when it is damaged.
 int  store_event(struct store *s, int64_t job, int64_t after,
                  struct stored_event *out, struct error *err);
+// The job that was added with that key: 1, 0 when there is none, ERR_STATE
+// when something else was asked then. It is forgotten with the job.
+int  store_once(struct store *s, const struct once *once, int64_t *job,
+                struct error *err);
 int64_t store_last_n(struct store *s);          // of the newest event, or 0
 // How many jobs are in that state.
 int64_t store_count(struct store *s, const char *state);

@@ -27,6 +27,7 @@
                    " RETURNING last_seq")                                      \
     X(APPEND,   1, "INSERT INTO events (n, job, seq, last, crc, line)"         \
                    " VALUES (?, ?, ?, ?, ?, ?)")                               \
+    X(ADD_KEY,  1, "INSERT INTO keys (key, hash, job) VALUES (?, ?, ?)")       \
     X(LAST_N,   1, "SELECT seq FROM sqlite_sequence WHERE name = 'events'")    \
     X(JOB,      0, "SELECT " JOB_COLUMNS " FROM jobs WHERE id = ?")            \
     X(JOBS,     0, "SELECT " JOB_COLUMNS " FROM jobs WHERE id < ?"             \
@@ -37,6 +38,7 @@
                    " WHERE job = ?2 AND seq > ?1 ORDER BY seq LIMIT 1")        \
     X(EVENT_N,  0, "SELECT job, seq, n, last, crc, line FROM events"           \
                    " WHERE n > ? ORDER BY n LIMIT 1")                          \
+    X(KEY,      0, "SELECT job, hash FROM keys WHERE key = ?")                 \
     X(COUNT,    0, "SELECT count(*) FROM jobs WHERE state = ?")
 
 #define X(tag, writes, text) ST_##tag,

@@ -54,6 +54,32 @@ int store_job(struct store *s, int64_t id, struct job_row *out,
     return rc;
 }
 
+int store_once(struct store *s, const struct once *once, int64_t *job,
+               struct error *err)
+{
+    sqlite3_stmt *st = s->st[ST_KEY];
+    int rc = 0;
+
+    pthread_mutex_lock(&s->reading);
+    bind_text(st, 1, once->key);
+    switch (sqlite3_step(st)) {
+    case SQLITE_ROW:
+        *job = sqlite3_column_int64(st, 0);
+        rc = !strcmp((const char *)sqlite3_column_text(st, 1), once->hash) ? 1
+           : fail(err, ERR_STATE, "this Idempotency-Key was used for another "
+                  "request (job %" PRId64 ")", *job);
+        break;
+    case SQLITE_DONE:
+        break;
+    default:
+        rc = store_fail(err, s->reader, "cannot read a key");
+    }
+    sqlite3_reset(st);
+    sqlite3_clear_bindings(st);
+    pthread_mutex_unlock(&s->reading);
+    return rc;
+}
+
 int store_jobs(struct store *s, const char *states, int64_t before, int limit,
                struct job_row **out, struct error *err)
 {

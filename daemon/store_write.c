@@ -70,6 +70,12 @@ int store_add_job(struct store *s, struct job_row *row, struct error *err)
     int rc = run(s, ST_ADD, "cannot add a job", err);
     if (!rc)
         row->id = sqlite3_last_insert_rowid(s->writer);
+    if (!rc && row->once) {
+        bind_text(s->st[ST_ADD_KEY], 1, row->once->key);
+        bind_text(s->st[ST_ADD_KEY], 2, row->once->hash);
+        sqlite3_bind_int64(s->st[ST_ADD_KEY], 3, row->id);
+        rc = run(s, ST_ADD_KEY, "cannot add a job", err);
+    }
     return rc;
 }
 

@@ -5,10 +5,11 @@
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
-#include <cmocka.h>
+#include <zlib.h>
 
 #include "daemon.h"
 #include "scratch.h"
+#include <cmocka.h>     // last: its macro fail() would hide the project's
 
 #define JOBS "/api/v1/jobs"
 
@@ -223,6 +224,98 @@ static void reads_are_tagged_and_not_repeated(void **state)
     }
 }
 
+static char *inflated(const struct answer *a)
+{
+    enum { MOST = 1 << 20, WINDOW = 15 + 16 };
+    z_stream z = { 0 };
+    char *text = xcalloc(1, MOST);
+
+    assert_int_equal(inflateInit2(&z, WINDOW), Z_OK);
+    z.next_in = (Bytef *)a->body;
+    z.avail_in = (uInt)a->len;
+    z.next_out = (Bytef *)text;
+    z.avail_out = MOST - 1;
+    assert_int_equal(inflate(&z, Z_FINISH), Z_STREAM_END);
+    inflateEnd(&z);
+    return text;
+}
+
+static void answers_are_packed_for_those_who_ask(void **state)
+{
+    (void)state;
+    static const char path[] = "/api/v1/models/resnet50";
+    static const char *const yes[] = { "gzip", "br, GZIP;q=0.5", "*",
+        "x-gzip", "deflate, gzip" };
+    static const char *const no[] = { "", "identity", "gzip;q=0", "br",
+        "*, gzip; q=0.0", "gzipped" };
+    struct answer plain = ask(&d, "GET", path, NULL, NULL);
+    char etag[100], header[100];
+
+    assert_string_equal(answer_header(&plain, "Vary"), "Accept-Encoding");
+    snprintf(etag, sizeof etag, "%s", answer_header(&plain, "ETag"));
+    for (size_t i = 0; i < sizeof yes / sizeof *yes; i++) {
+        snprintf(header, sizeof header, "Accept-Encoding: %s", yes[i]);
+        const char *headers[] = { header, NULL };
+        struct answer a = ask(&d, "GET", path, NULL, headers);
+        assert_string_equal(answer_header(&a, "Content-Encoding"), "gzip");
+        assert_string_not_equal(answer_header(&a, "ETag"), etag);
+        assert_true(a.len < plain.len / 2);
+        char *text = inflated(&a);
+        assert_string_equal(text, plain.body);
+        free(text);
+        answer_clear(&a);
+    }
+    for (size_t i = 0; i < sizeof no / sizeof *no; i++) {
+        snprintf(header, sizeof header, "Accept-Encoding: %s", no[i]);
+        const char *headers[] = { header, NULL };
+        struct answer a = ask(&d, "GET", path, NULL, headers);
+        assert_string_equal(answer_header(&a, "Content-Encoding"), "");
+        assert_string_equal(a.body, plain.body);
+        answer_clear(&a);
+    }
+    answer_clear(&plain);
+}
+
+static int64_t submit_with(const char *key, const char *body, int want)
+{
+    char *header = xasprintf("Idempotency-Key: %s", key);
+    struct answer a = ask(&d, "POST", JOBS, body,
+                          (const char *[]){ header, NULL });
+    int64_t id = json_integer_value(json_object_get(a.json, "id"));
+
+    if (a.status != want)
+        fail_msg("%d %s", a.status, a.body);
+    free(header);
+    answer_clear(&a);
+    return id;
+}
+
+static void a_repeated_request_is_done_once(void **state)
+{
+    (void)state;
+    static const char body[] = "{\"name\": \"well\"}";
+    int64_t first = submit_with("a-key", body, 201);
+    char path[60];
+
+    assert_int_equal(submit_with("a-key", body, 201), first);
+    assert_int_equal(submit_with("b-key", body, 201), first + 1);
+    submit_with("a-key", "{\"name\": \"other\"}", 409);
+    char *longest = xcalloc(1, 257);
+    memset(longest, 'k', 256);
+    submit_with(longest, body, 400);
+    longest[255] = '\0';
+    assert_int_equal(submit_with(longest, body, 201), first + 2);
+    free(longest);
+    submit_with("\xc3\xa4", body, 400);
+    run_to_end(&d, first, NULL);
+    assert_int_equal(submit_with("a-key", body, 201), first);
+    // With the job its key is gone.
+    snprintf(path, sizeof path, JOBS "/%d", (int)first);
+    assert_int_equal(status("DELETE", path, NULL, NULL), 204);
+    assert_int_equal(submit_with("a-key", body, 201), first + 3);
+    run_to_end(&d, first + 3, NULL);
+}
+
 static void answers_carry_the_security_headers(void **state)
 {
     (void)state;
@@ -316,6 +409,8 @@ int main(void)
         cmocka_unit_test(methods_and_media_types_are_as_the_rfcs_say),
         cmocka_unit_test(reads_are_tagged_and_not_repeated),
         cmocka_unit_test(answers_carry_the_security_headers),
+        cmocka_unit_test(answers_are_packed_for_those_who_ask),
+        cmocka_unit_test(a_repeated_request_is_done_once),
         cmocka_unit_test(a_full_queue_says_so),
     };
     return cmocka_run_group_tests(tests, setup, teardown);
