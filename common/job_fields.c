@@ -130,7 +130,7 @@ const struct job_field job_table[] = {
       .kind = &kind_integer, AT(checkpoint.every), RANGE(0, 100000),
       .fallback = "1", .help = "epochs between checkpoints; 0: one at the end" },
     { "checkpoint.keep", .option = "--checkpoint-keep", .kind = &kind_integer,
-      AT(checkpoint.keep), RANGE(2, 100000), .fallback = "2",
+      AT(checkpoint.keep), RANGE(2, 100), .fallback = "2",
       .help = "how many of the newest stay; two at least, as one may be "
       "damaged" },
     { "checkpoint.initial", .option = "--checkpoint-initial", FLAG,

@@ -13,7 +13,8 @@
 #include "common/opts.h"
 #include "common/token.h"
 
-enum { DEFAULT_PORT = 7050, LONGEST_LINE = 4096, LONGEST_ROOT = 64 };
+enum { DEFAULT_PORT = 7050, DEFAULT_HEARTBEAT_S = 30, LONGEST_LINE = 4096,
+       LONGEST_ROOT = 64 };
 
 static const struct opt options[] = {
     { .name = "listen", .letter = 'l', .value = "HOST:PORT",
@@ -30,6 +31,9 @@ static const struct opt options[] = {
               "directory); made if it is not there" },
     { .name = "no-auth", .help = "ask nobody for the token" },
     { .name = "open-metrics", .help = "nor for /metrics" },
+    { .name = "heartbeat", .value = "SECONDS",
+      .help = "a worker that is silent for longer is killed, and its job goes "
+              "on from the last checkpoint (30)" },
     { .name = "web", .value = "DIR", .help = "the built page" },
     { .name = "worker", .value = "FILE", .help = "the training program" },
     { .name = "config", .letter = 'c', .value = "FILE",
@@ -40,7 +44,7 @@ static const struct opt options[] = {
     { .name = "help", .letter = 'h', .help = "print this and exit" },
 };
 enum { N_OPTIONS = sizeof options / sizeof *options,
-       N_KEYS = 9 };            // the first ones may stand in a file
+       N_KEYS = 10};            // the first ones may stand in a file
 
 // Setting one value.
 
@@ -144,6 +148,19 @@ static int set_flag(bool *to, const char *value, struct error *err)
     return 0;
 }
 
+static int set_heartbeat(struct config *c, const char *value,
+                         struct error *err)
+{
+    char *end;
+    long n = strtol(value, &end, 10);
+
+    if (!isdigit((unsigned char)*value) || *end || n < 1 || n > 86400)
+        return fail(err, ERR_USAGE, "\"%s\" is not a number of seconds from 1 "
+                    "to 86400", value);
+    c->heartbeat = (int)n;
+    return 0;
+}
+
 static int set(struct config *c, const char *name, const char *value,
                struct error *err)
 {
@@ -161,6 +178,8 @@ static int set(struct config *c, const char *name, const char *value,
         return set_allow_host(c, value, err);
     if (!strcmp(name, "state"))
         return set_text(&c->state, value, err);
+    if (!strcmp(name, "heartbeat"))
+        return set_heartbeat(c, value, err);
     if (!strcmp(name, "web"))
         return set_text(&c->web, value, err);
     return set_text(&c->worker, value, err);
@@ -303,6 +322,8 @@ static void fill_in(struct config *c)
         c->state = token_state_dir();
     if (!c->token_file)
         c->token_file = xasprintf("%s/token", c->state);
+    if (!c->heartbeat)
+        c->heartbeat = DEFAULT_HEARTBEAT_S;
     if (!c->worker)
         c->worker = find_beside(workers);
     if (!c->worker)
@@ -396,6 +417,7 @@ void config_print(FILE *out, const struct config *c)
     fprintf(out, "token-file = %s\n", c->token_file);
     fprintf(out, "no-auth = %s\n", c->no_auth ? "true" : "false");
     fprintf(out, "open-metrics = %s\n", c->open_metrics ? "true" : "false");
+    fprintf(out, "heartbeat = %d\n", c->heartbeat);
     if (c->web)
         fprintf(out, "web = %s\n", c->web);
     fprintf(out, "worker = %s\n", c->worker);

@@ -23,6 +23,7 @@ struct config {                         // texts are owned
     int         n_allow_hosts;
     char       *token_file;             // NULL: `token` in state
     bool        no_auth, open_metrics;  // who may ask without it
+    int         heartbeat;              // seconds of silence of a worker
     char       *web;                    // directory of the page; may be missing
     char       *worker;                 // program
     bool        check, print, version, help;    // do only this

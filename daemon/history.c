@@ -367,6 +367,11 @@ static int add_started(struct history *h, const json_t *event,
     const json_t *names = json_object_get(record, "quantities");
     size_t n = json_array_size(layers);
 
+    // Another attempt goes on where the one before had got to.
+    if (h->n_layers && count_at(event, "attempt") > 1) {
+        epoch_clear(h, &h->live);
+        return 0;
+    }
     clear(h);
     h->net = net_of(event);
     if (n > MAX_LAYERS)

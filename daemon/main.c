@@ -103,6 +103,7 @@ static int open_parts(struct parts *p, const struct config *c,
     if (rc)
         return rc;
     s->logs = folder_below(c->state, "logs", &rc, err);
+    s->checkpoints = folder_below(c->state, "checkpoints", &rc, err);
     free(folder_below(c->state, "cache", &rc, err));
     if (rc)
         return rc;
@@ -147,6 +148,7 @@ static void close_parts(struct parts *p)
     auth_close(s->auth);
     json_decref(s->devices);
     free(s->logs);
+    free(s->checkpoints);
     if (p->socket >= 0)
         close(p->socket);
     if (p->wake >= 0)

@@ -17,6 +17,12 @@ static int check_started(struct protocol *p, const json_t *event,
         !json_is_integer(json_object_get(event, "steps_per_epoch")))
         return fail(err, ERR_SPEC,
                     "a started event without spec, layers or steps_per_epoch");
+    const json_t *from = json_object_get(event, "resumed_from");
+    json_int_t epoch = json_integer_value(from);
+    if ((from && !json_is_integer(from)) || epoch < 0 || epoch > p->recorded)
+        return fail(err, ERR_SPEC, "goes on from epoch %" JSON_INTEGER_FORMAT
+                    ", but only %d are recorded", epoch, p->recorded);
+    p->epoch = (int)epoch;
     p->started = true;
     return 0;
 }
@@ -66,6 +72,24 @@ static int check_failed(struct protocol *p, const json_t *event,
     return 0;
 }
 
+static int check_checkpoint(struct protocol *p, const json_t *event,
+                            struct error *err)
+{
+    const json_t *epoch = json_object_get(event, "epoch");
+
+    if (!json_is_integer(epoch) ||
+        !json_is_integer(json_object_get(event, "step")) ||
+        !json_is_integer(json_object_get(event, "bytes")) ||
+        !json_is_string(json_object_get(event, "sha256")))
+        return fail(err, ERR_SPEC, "a checkpoint event without epoch, step, "
+                    "bytes or sha256");
+    if (json_integer_value(epoch) != p->epoch)
+        return fail(err, ERR_SPEC, "a checkpoint of epoch %" JSON_INTEGER_FORMAT
+                    " comes after epoch %d", json_integer_value(epoch),
+                    p->epoch);
+    return 0;
+}
+
 // What a worker may say; `early` may also come before `started`.
 static const struct rule {
     const char     *type;
@@ -76,7 +100,7 @@ static const struct rule {
     { "started",    true,  check_started },
     { "live",       false, NULL },
     { "epoch",      false, check_epoch },
-    { "checkpoint", false, NULL },
+    { "checkpoint", false, check_checkpoint },
     { "warning",    true,  NULL },
     { "finished",   false, check_finished },
     { "failed",     true,  check_failed },
@@ -89,6 +113,11 @@ static const struct rule *find_rule(const char *type)
         if (!strcmp(rules[i].type, type))
             return &rules[i];
     return NULL;
+}
+
+bool protocol_repeats(const struct protocol *p, const json_t *event)
+{
+    return !strcmp(protocol_type(event), "epoch") && p->epoch <= p->recorded;
 }
 
 const char *protocol_type(const json_t *event)

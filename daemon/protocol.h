@@ -17,12 +17,17 @@ struct protocol {           // zero at the start of an attempt
     bool started, ended;    // has said `started`; its last event
     bool cut;               // an epoch was incomplete: no other may follow
     int  epoch;             // the newest one
+    int  recorded;          // whole epochs that are stored of attempts before
 };
 
 // Checks one line. 0 with the event in *out, which the caller owns; ERR_SPEC
 // with what is wrong.
 int protocol_check(struct protocol *p, const char *line, size_t len,
                    json_t **out, struct error *err);
+
+// An epoch that an attempt before has told already: the same numbers again,
+// since the worker had to go on from a checkpoint before it.
+bool protocol_repeats(const struct protocol *p, const json_t *event);
 
 // "type" of an event that has passed.
 const char *protocol_type(const json_t *event);

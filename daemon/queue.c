@@ -98,8 +98,11 @@ static void advance(struct job_row *row, const char *state, const char *type,
         row->started = clock_unix_millis();
     if (queue_is_ended(state))
         row->ended = clock_unix_millis();
-    if (!strcmp(type, "interrupted"))
+    if (!strcmp(type, "interrupted") ||
+        (!strcmp(type, "resumed") && row->started))
         row->attempt++;
+    if (!strcmp(type, "paused"))
+        set_text(&row->wish, "");
 }
 
 static void row_copy(struct job_row *to, const struct job_row *from)
@@ -225,10 +228,12 @@ static int recover(struct queue *q, struct active *a, struct error *err)
 {
     json_t *event;
 
-    if (!strcmp(a->row.state, "queued"))
+    if (!strcmp(a->row.state, "queued") || !strcmp(a->row.state, "paused"))
         return 0;
     if (!strcmp(a->row.wish, "cancel"))
         return queue_change_own(q, a, "cancelled", event_new("cancelled"), err);
+    if (!strcmp(a->row.wish, "pause"))
+        return queue_change_own(q, a, "paused", event_new("paused"), err);
     event = event_new("interrupted");
     json_object_set_new(event, "reason", json_string("daemon_died"));
     return queue_change_own(q, a, "queued", event, err);

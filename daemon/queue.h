@@ -6,9 +6,10 @@
  * held in memory, the others only in the store. Any thread, but for what is
  * marked as the supervisor's.
  *
- * States: queued -> starting -> running -> done, diverged, failed, cancelled.
- * A job whose daemon went away is queued again when the next one starts, and
- * begins anew as another attempt.
+ * States: queued -> starting -> running -> done, diverged, failed, cancelled;
+ * and paused, from queued or running, until it is queued again. A job whose
+ * daemon or worker went away is queued again, and goes on from its last
+ * checkpoint as another attempt.
  */
 #pragma once
 #include <stdbool.h>
@@ -45,6 +46,10 @@ int  queue_submit_once(struct queue *q, const struct job *job,
                        struct error *err);
 // ERR_NOT_FOUND; ERR_STATE when it has ended.
 int  queue_cancel(struct queue *q, int64_t id, struct error *err);
+// The worker, if there is one, is stopped; what it had not saved is trained
+// again. ERR_STATE when it has ended or is paused; when it is not paused.
+int  queue_pause(struct queue *q, int64_t id, struct error *err);
+int  queue_resume(struct queue *q, int64_t id, struct error *err);
 // Its row, events and log. ERR_STATE when it has not ended, or when a job that
 // waits names it in `after`.
 int  queue_remove(struct queue *q, int64_t id, struct error *err);
@@ -58,13 +63,20 @@ bool queue_is_ended(const char *state);
 
 // The supervisor's.
 
-struct queue_start { int64_t id; char *spec; int attempt; };
+enum { QUEUE_DEATHS = 3 };      // of workers, in a row, that end a job
+
+struct queue_start {
+    int64_t id;
+    char   *spec;
+    int     attempt, recorded;          // whole epochs that are stored
+};
 
 // The next job to run, which is `starting` from now on: 1, or 0 when nothing
 // can start. Caller frees start->spec.
 int  queue_next(struct queue *q, struct queue_start *start, struct error *err);
-// Cancelling was asked for.
+// Cancelling, pausing was asked for.
 bool queue_wants_cancel(struct queue *q, int64_t id);
+bool queue_wants_pause(struct queue *q, int64_t id);
 // An event of a job that starts or runs: stored if its type is.
 int  queue_event(struct queue *q, int64_t id, const json_t *event,
                  const char *line, struct error *err);
@@ -72,3 +84,10 @@ int  queue_event(struct queue *q, int64_t id, const json_t *event,
 int  queue_fail(struct queue *q, int64_t id, const char *code,
                 const char *message, struct error *err);
 int  queue_end_cancelled(struct queue *q, int64_t id, struct error *err);
+// Its worker has gone, as was wished: it waits for queue_resume().
+int  queue_set_paused(struct queue *q, int64_t id, struct error *err);
+// Its worker died; reason as in `interrupted`, why for people. It is queued
+// again, or has failed when that was the third time in a row without a whole
+// epoch.
+int  queue_interrupt(struct queue *q, int64_t id, const char *reason,
+                     const char *why, struct error *err);

@@ -90,20 +90,31 @@ int queue_next(struct queue *q, struct queue_start *start, struct error *err)
     if (a && !rc) {
         *start = (struct queue_start){ .id = a->row.id,
                                        .spec = xstrdup(a->row.spec),
-                                       .attempt = a->row.attempt };
+                                       .attempt = a->row.attempt,
+            .recorded = summary_whole_epochs(a->summary) };
         rc = 1;
     }
     pthread_mutex_unlock(&q->order);
     return rc;
 }
 
-bool queue_wants_cancel(struct queue *q, int64_t id)
+static bool wants(struct queue *q, int64_t id, const char *wish)
 {
     pthread_mutex_lock(&q->table);
     const struct active *a = queue_find(q, id);
-    bool wants = a && !strcmp(a->row.wish, "cancel");
+    bool it_does = a && !strcmp(a->row.wish, wish);
     pthread_mutex_unlock(&q->table);
-    return wants;
+    return it_does;
+}
+
+bool queue_wants_cancel(struct queue *q, int64_t id)
+{
+    return wants(q, id, "cancel");
+}
+
+bool queue_wants_pause(struct queue *q, int64_t id)
+{
+    return wants(q, id, "pause");
 }
 
 // What state an event takes its job to.
@@ -159,6 +170,35 @@ int queue_end_cancelled(struct queue *q, int64_t id, struct error *err)
     struct active *a = queue_find(q, id);
     int rc = a ? queue_change_own(q, a, "cancelled", event_new("cancelled"),
                                   err) : 0;
+    pthread_mutex_unlock(&q->order);
+    return rc;
+}
+
+int queue_set_paused(struct queue *q, int64_t id, struct error *err)
+{
+    pthread_mutex_lock(&q->order);
+    struct active *a = queue_find(q, id);
+    int rc = a ? queue_change_own(q, a, "paused", event_new("paused"), err)
+               : 0;
+    pthread_mutex_unlock(&q->order);
+    return rc;
+}
+
+int queue_interrupt(struct queue *q, int64_t id, const char *reason,
+                    const char *why, struct error *err)
+{
+    int rc = 0;
+
+    pthread_mutex_lock(&q->order);
+    struct active *a = queue_find(q, id);
+    if (a && summary_deaths(a->summary) + 1 >= QUEUE_DEATHS) {
+        rc = change_failed(q, a, "worker_died", why, err);
+    } else if (a) {
+        json_t *event = event_new("interrupted");
+        json_object_set_new(event, "reason", json_string(reason));
+        json_object_set_new(event, "message", json_string(why));
+        rc = queue_change_own(q, a, "queued", event, err);
+    }
     pthread_mutex_unlock(&q->order);
     return rc;
 }

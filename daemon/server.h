@@ -23,9 +23,13 @@ struct server {                     // open before the first request; but for
     struct queue        *queue;
     struct files        *files;
     char                *logs;      // folder of the log files
+    char                *checkpoints;       // of the jobs' folders
     int64_t              started;   // unix milliseconds
 
     pthread_mutex_t      lock;      // of devices
     json_t              *devices;   // what the worker found; NULL = not yet
     atomic_ullong        answers[SERVER_STATUSES];      // by status
 };
+
+// Where a job's checkpoints are. Caller owns.
+char *checkpoints_of(const struct server *s, int64_t job);

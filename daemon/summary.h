@@ -10,3 +10,7 @@ json_t *summary_new(int epochs);
 // What event, one that has passed protocol_check() or is the daemon's own,
 // changes.
 void    summary_apply(json_t *summary, const json_t *event);
+
+// Epochs whose records are stored; worker deaths since the last of them.
+int summary_whole_epochs(const json_t *summary);
+int summary_deaths(const json_t *summary);

@@ -34,6 +34,9 @@ struct supervisor {
     struct protocol protocol;
     bool            over;       // the job has ended, the worker may go on
     double          kill_at;    // when to SIGKILL it; 0 = not decided
+    double          heard;      // when it last said something
+    bool            stalled;    // it was killed for saying nothing
+    bool            pausing;    // it was told to end for now
     struct error    broken;     // nothing can be stored any more
 };
 
@@ -137,13 +140,15 @@ static void take_line(struct supervisor *s, const char *line, size_t len)
     struct error err = { 0 };
     json_t *event;
 
+    s->heard = clock_seconds();
     if (s->over)
         return;
     if (protocol_check(&s->protocol, line, len, &event, &err) != 0) {
         break_off(s, &err);
         return;
     }
-    note(s, queue_event(s->server->queue, s->job, event, line, &err), &err);
+    if (!protocol_repeats(&s->protocol, event))
+        note(s, queue_event(s->server->queue, s->job, event, line, &err), &err);
     if (event_is_last(protocol_type(event))) {
         s->over = true;
         s->kill_at = clock_seconds() + SUPERVISOR_GRACE_S;
@@ -179,11 +184,18 @@ static void finish(struct supervisor *s, int status)
     while (take_lines(s, LINES_AT_ONCE) && !s->broken.code)
         ;
     runner_read_log(s->worker);
-    if (!s->over && queue_wants_cancel(q, s->job)) {
+    runner_describe(s->worker, status, why, sizeof why);
+    if (s->stalled)
+        snprintf(why, sizeof why, "the worker said nothing for too long and "
+                 "was killed");
+    if ((!s->over || s->pausing) && queue_wants_cancel(q, s->job)) {
         note(s, queue_end_cancelled(q, s->job, &err), &err);
+    } else if (s->pausing || (!s->over && queue_wants_pause(q, s->job))) {
+        note(s, queue_set_paused(q, s->job, &err), &err);
     } else if (!s->over) {
-        runner_describe(s->worker, status, why, sizeof why);
-        fail_job(s, "worker_died", why);
+        log_warn("job %" PRId64 ": %s", s->job, why);
+        note(s, queue_interrupt(q, s->job, s->stalled ? "stalled"
+                                : "worker_died", why, &err), &err);
     }
     runner_free(s->worker);
     s->worker = NULL;
@@ -192,12 +204,17 @@ static void finish(struct supervisor *s, int status)
 
 // The worker's start.
 
+char *checkpoints_of(const struct server *s, int64_t job)
+{
+    return xasprintf("%s/%" PRId64, s->checkpoints, job);
+}
+
 static int launch(struct supervisor *s, const struct queue_start *start,
                   struct error *err)
 {
-    enum { FIXED = 8 };
+    enum { FIXED = 14, OWNED = 4 };
     const struct config *c = s->server->config;
-    char *argv[FIXED + 2 * CONFIG_MAX_LIST], *owned[2 + CONFIG_MAX_LIST];
+    char *argv[FIXED + 2 * CONFIG_MAX_LIST], *owned[OWNED + CONFIG_MAX_LIST];
     char *log = xasprintf("%s/%" PRId64 ".log", s->server->logs, start->id);
     int n = 0, m = 0;
 
@@ -207,6 +224,12 @@ static int launch(struct supervisor *s, const struct queue_start *start,
     argv[n++] = owned[m++] = xasprintf("%d", start->attempt);
     argv[n++] = "--cache";
     argv[n++] = owned[m++] = xasprintf("%s/cache", c->state);
+    argv[n++] = "--checkpoints";
+    argv[n++] = owned[m++] = checkpoints_of(s->server, start->id);
+    argv[n++] = "--resume";
+    argv[n++] = owned[m - 1];
+    argv[n++] = "--recorded";
+    argv[n++] = owned[m++] = xasprintf("%d", start->recorded);
     for (int i = 0; i < c->n_roots; i++) {
         argv[n++] = "--data";
         argv[n++] = owned[m++] = xasprintf("%s=%s", c->roots[i].name,
@@ -232,9 +255,10 @@ static void start_next(struct supervisor *s)
     if (found <= 0)
         return;
     s->job = start.id;
-    s->protocol = (struct protocol){ 0 };
-    s->over = false;
+    s->protocol = (struct protocol){ .recorded = start.recorded };
+    s->over = s->stalled = s->pausing = false;
     s->kill_at = 0;
+    s->heard = clock_seconds();
     if (launch(s, &start, &err) != 0)
         fail_job(s, "internal", err.text);
     free(start.spec);
@@ -242,15 +266,33 @@ static void start_next(struct supervisor *s)
 
 // The loop.
 
-static void check_cancel(struct supervisor *s)
+static void check_heartbeat(struct supervisor *s)
+{
+    double limit = s->server->config->heartbeat;
+
+    if (!s->worker || s->stalled)
+        return;
+    if (!s->protocol.started)
+        limit *= SUPERVISOR_PATIENCE;
+    if (clock_seconds() - s->heard < limit)
+        return;
+    log_warn("job %" PRId64 ": its worker has said nothing for %.0f s and is "
+             "killed", s->job, limit);
+    s->stalled = true;
+    runner_signal(s->worker, SIGKILL);
+}
+
+static void check_wishes(struct supervisor *s)
 {
     double now = clock_seconds();
 
     if (!s->worker)
         return;
-    if (!s->kill_at && !s->over &&
-        queue_wants_cancel(s->server->queue, s->job)) {
+    bool cancel = queue_wants_cancel(s->server->queue, s->job);
+    bool pause = queue_wants_pause(s->server->queue, s->job);
+    if (!s->kill_at && !s->over && (cancel || pause)) {
         runner_signal(s->worker, SIGTERM);
+        s->over = s->pausing = pause;
         s->kill_at = now + SUPERVISOR_GRACE_S;
     }
     if (s->kill_at && now >= s->kill_at) {
@@ -273,7 +315,8 @@ static void step(struct supervisor *s)
         if (runner_ended(s->worker, &status))
             finish(s, status);
     }
-    check_cancel(s);
+    check_heartbeat(s);
+    check_wishes(s);
     if (!s->broken.code)
         start_next(s);
 }
@@ -312,8 +355,8 @@ static bool got_signal(int signals)
     return true;
 }
 
-// Its job is taken up by the next daemon, from the beginning; so nothing that
-// it still says is stored.
+// Its job is taken up by the next daemon, from its last checkpoint; nothing
+// that it still says is stored.
 static void stop_worker(struct supervisor *s, int signals)
 {
     double until = clock_seconds() + SUPERVISOR_STOP_S;

@@ -2,14 +2,18 @@
  * processes; the main thread's loop.
  *
  * Events of the worker go to the queue as they come. A worker that dies, or
- * says what no worker may say, fails its job and nothing else. Cancelling
- * means SIGTERM, and SIGKILL to its group after SUPERVISOR_GRACE_S.
+ * says nothing for too long and is killed, is started again and goes on from
+ * the job's last checkpoint; one that says what no worker may say fails its
+ * job and nothing else. Cancelling and pausing mean SIGTERM, and SIGKILL to its
+ * group after SUPERVISOR_GRACE_S.
  */
 #pragma once
 #include "daemon/http.h"
 #include "daemon/server.h"
 
-enum { SUPERVISOR_GRACE_S = 10, SUPERVISOR_STOP_S = 5 };
+enum { SUPERVISOR_GRACE_S = 10, SUPERVISOR_STOP_S = 5,
+       SUPERVISOR_PATIENCE = 10 };      // heartbeats until `started`: devices
+                                        // can take long to wake up
 
 struct supervisor;
 

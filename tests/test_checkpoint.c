@@ -316,7 +316,7 @@ static void test_prune(void **state)
         save(path, "", 0);
         free(path);
     }
-    checkpoint_prune(dir, 2, true);
+    checkpoint_prune(dir, 20, 2, true);
     assert_int_equal(checkpoint_list(dir, &epochs), 3);
     assert_int_equal(epochs[0], 10);
     assert_int_equal(epochs[1], 9);
@@ -327,8 +327,12 @@ static void test_prune(void **state)
         assert_int_equal(access(path, F_OK), i == 4 ? -1 : 0);
         free(path);
     }
-    checkpoint_prune(dir, 2, false);
+    checkpoint_prune(dir, 20, 2, false);
     assert_int_equal(checkpoint_list(dir, &epochs), 2);
+    free(epochs);
+    checkpoint_prune(dir, 9, 2, false);         // 10 is from before
+    assert_int_equal(checkpoint_list(dir, &epochs), 1);
+    assert_int_equal(epochs[0], 9);
     free(epochs);
     assert_int_equal(checkpoint_list("/nowhere", &epochs), 0);
 }

@@ -92,6 +92,10 @@ static void a_zero_byte_is_noticed(void **state)
     assert_int_equal(protocol_check(&p, "{}\0{}", 5, &event, &err), ERR_SPEC);
 }
 
+#define CHECKPOINT(epoch, kept) "{\"type\":\"checkpoint\",\"time\":\"t\"," \
+    "\"epoch\":" #epoch ",\"step\":4,\"path\":\"p\",\"bytes\":9," \
+    "\"sha256\":\"s\",\"kept\":" kept "}"
+
 static void apply(json_t *summary, const char *line)
 {
     json_t *event = json_loads(line, 0, NULL);
@@ -120,11 +124,26 @@ static void events_add_up_to_a_summary(void **state)
     assert_int_equal(progress(s, "epoch"), 1);
     assert_int_equal(progress(s, "step"), 4);
     assert_true(json_real_value(json_object_get(s, "loss")) == 0.5);
-    // The next attempt begins anew.
-    apply(s, "{\"type\":\"interrupted\"}");
-    assert_int_equal(progress(s, "epoch"), 0);
+    assert_int_equal(summary_whole_epochs(s), 1);
+    // The next attempt goes on from there.
+    apply(s, "{\"type\":\"live\",\"epoch\":2,\"step\":3,\"loss\":9}");
+    apply(s, "{\"type\":\"interrupted\",\"reason\":\"stalled\"}");
+    assert_int_equal(progress(s, "epoch"), 1);
+    assert_int_equal(progress(s, "step"), 4);
     assert_int_equal(progress(s, "epochs"), 7);
-    assert_true(json_is_null(json_object_get(s, "loss")));
+    assert_int_equal(summary_deaths(s), 1);
+    apply(s, "{\"type\":\"interrupted\",\"reason\":\"daemon_died\"}");
+    assert_int_equal(summary_deaths(s), 1);
+    apply(s, EPOCH(2, true));
+    assert_int_equal(summary_deaths(s), 0);
+    apply(s, CHECKPOINT(1, "[1]"));
+    apply(s, CHECKPOINT(2, "[1,2]"));
+    apply(s, CHECKPOINT(3, "[2,3]"));
+    apply(s, CHECKPOINT(3, "[2,3]"));
+    const json_t *list = json_object_get(s, "checkpoints");
+    assert_int_equal(json_array_size(list), 2);
+    assert_int_equal(json_integer_value(json_object_get(json_array_get(list,
+                     0), "epoch")), 2);
     apply(s, "{\"type\":\"failed\",\"error\":{\"code\":\"disk\","
              "\"message\":\"full\"}}");
     assert_string_equal(json_string_value(json_object_get(json_object_get(s,

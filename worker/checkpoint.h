@@ -57,6 +57,10 @@ int  checkpoint_read(const char *path, const char *wanted, bool weights,
 // Returns how many, 0 without a folder.
 int  checkpoint_list(const char *dir, int **epochs);
 
-// Removes all but the newest `keep` and, if `initial`, epoch 0, and what a
-// killed run left half written.
-void checkpoint_prune(const char *dir, int keep, bool initial);
+// Removes all that are not of the `keep` newest up to epoch `last` nor, if
+// `initial`, epoch 0, and what a killed run left half written.
+void checkpoint_prune(const char *dir, int last, int keep, bool initial);
+
+// Bytes and checksum of one that is there.
+int  checkpoint_measure(const char *path, struct checkpoint_file *out,
+                        struct error *err);

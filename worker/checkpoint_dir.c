@@ -71,13 +71,39 @@ static void drop_half_written(const char *dir)
         closedir(d);
 }
 
-void checkpoint_prune(const char *dir, int keep, bool initial)
+int checkpoint_measure(const char *path, struct checkpoint_file *out,
+                       struct error *err)
+{
+    FILE *f = fopen(path, "re");
+    char chunk[1 << 15];
+    struct sha256 sha;
+    size_t n;
+
+    if (!f)
+        return fail(err, ERR_IO, "cannot open %s", path);
+    const char *name = strrchr(path, '/');
+    snprintf(out->name, sizeof out->name, "%s", name ? name + 1 : path);
+    out->bytes = 0;
+    sha256_begin(&sha);
+    while ((n = fread(chunk, 1, sizeof chunk, f)) > 0) {
+        sha256_add(&sha, chunk, n);
+        out->bytes += (int64_t)n;
+    }
+    sha256_end(&sha, out->sha256);
+    int rc = ferror(f) ? fail(err, ERR_IO, "cannot read %s", path) : 0;
+    fclose(f);
+    return rc;
+}
+
+void checkpoint_prune(const char *dir, int last, int keep, bool initial)
 {
     char name[CHECKPOINT_NAME];
     int *epochs, n = checkpoint_list(dir, &epochs);
 
-    for (int i = keep; i < n; i++) {
-        if (initial && epochs[i] == 0)
+    for (int i = 0, newer = 0; i < n; i++) {
+        newer += epochs[i] <= last;
+        bool stays = epochs[i] <= last && newer <= keep;
+        if (stays || (initial && epochs[i] == 0))
             continue;
         checkpoint_name(epochs[i], name);
         drop(dir, name);

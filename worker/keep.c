@@ -22,8 +22,9 @@ static int load_file(struct keep *k, const char *path, const struct rig *rig,
                     "epochs have other steps", path);
     k->epoch = c.epoch;
     k->step = c.step;
+    rc = checkpoint_measure(path, &k->file, err);
     log_info("going on from %s", path);
-    return 0;
+    return rc;
 }
 
 // A damaged file costs the epochs up to the one before, not the run.
@@ -99,9 +100,17 @@ int keep_write(struct keep *k, const struct rig *rig, struct error *err)
     return checkpoint_write(k->dir, &c, rig->full.plan, &k->file, err);
 }
 
-void keep_prune(const struct keep *k, const struct job *job)
+json_t *keep_prune(const struct keep *k, const struct job *job)
 {
-    checkpoint_prune(k->dir, job->checkpoint.keep, job->checkpoint.initial);
+    json_t *kept = json_array();
+    int *epochs;
+
+    checkpoint_prune(k->dir, k->epoch, job->checkpoint.keep,
+                     job->checkpoint.initial);
+    for (int n = checkpoint_list(k->dir, &epochs); n > 0; n--)
+        json_array_append_new(kept, json_integer(epochs[n - 1]));
+    free(epochs);
+    return kept;
 }
 
 void keep_clear(struct keep *k)

@@ -31,6 +31,7 @@ int  keep_load(struct keep *k, const struct rig *rig, uint64_t seed,
 // first).
 bool keep_due(const struct keep *k, const struct job *job, int epoch);
 int  keep_write(struct keep *k, const struct rig *rig, struct error *err);
-// After it has been told: removes what is not kept.
-void keep_prune(const struct keep *k, const struct job *job);
+// Removes what is not kept, now that k->epoch's is there. The epochs that stay,
+// ascending; caller owns.
+json_t *keep_prune(const struct keep *k, const struct job *job);
 void keep_clear(struct keep *k);

@@ -169,7 +169,7 @@ void tell_epoch(struct tell *t, const struct progress *p, bool complete,
 }
 
 void tell_checkpoint(struct tell *t, int epoch, int64_t step, const char *path,
-                     int64_t bytes, const char *sha256)
+                     int64_t bytes, const char *sha256, json_t *kept)
 {
     json_t *e = event_new("checkpoint");
 
@@ -178,6 +178,7 @@ void tell_checkpoint(struct tell *t, int epoch, int64_t step, const char *path,
     json_object_set_new(e, "path", json_string(path));
     set_integer(e, "bytes", bytes);
     json_object_set_new(e, "sha256", json_string(sha256));
+    json_object_set_new(e, "kept", kept);
     tell(t, e);
 }
 

@@ -50,7 +50,8 @@ void tell_epoch(struct tell *t, const struct progress *p, bool complete,
                 double seconds, double recording_share, json_t *quantities,
                 json_t *early);
 void tell_failed(struct tell *t, const char *code, const char *message);
+// Takes kept.
 void tell_checkpoint(struct tell *t, int epoch, int64_t step, const char *path,
-                     int64_t bytes, const char *sha256);
+                     int64_t bytes, const char *sha256, json_t *kept);
 // A failure named by all its causes: rows of {"pointer", "value", "message"}.
 void tell_bad_spec(struct tell *t, const json_t *problems);

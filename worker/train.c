@@ -164,6 +164,15 @@ static void on_lane(struct run *r, lane_call *call)
         ;
 }
 
+static void say_checkpoint(struct run *r)
+{
+    struct keep *k = &r->keep;
+    json_t *kept = keep_prune(k, r->job);
+
+    tell_checkpoint(&r->tell, k->epoch, k->step, k->file.name, k->file.bytes,
+                    k->file.sha256, kept);
+}
+
 static void tell_damaged(struct run *r)
 {
     json_t *row;
@@ -206,6 +215,8 @@ static int prepare(struct run *r)
     tell_started(&r->tell, r->job, &r->rig, r->data->n, r->o->attempt,
                  r->keep.epoch, &device);
     tell_damaged(r);
+    if (r->keep.epoch && r->keep.dir)
+        say_checkpoint(r);             // perhaps nobody heard of it
     if (r->rig.leftover)
         tell_warning(&r->tell, "leftover_image", NULL, "the last batch of an "
             "epoch would hold one image; it is left out, because batch norm "
@@ -411,9 +422,7 @@ static int checkpoint(struct run *r, int epoch)
     }
     if (r->err.code)
         return r->err.code;
-    tell_checkpoint(&r->tell, epoch, k->step, k->file.name, k->file.bytes,
-                    k->file.sha256);
-    keep_prune(k, r->job);
+    say_checkpoint(r);
     return 0;
 }
 
