@@ -10,6 +10,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdbool.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
@@ -217,41 +218,162 @@ static int list_images(struct walk *w)
     return rc;
 }
 
+// ---- Tiny ImageNet's val ---------------------------------------------------
+
+static const char annotations[] = "val_annotations.txt";
+
+// "val_0.JPEG<tab>n03444034<tab>0<tab>32<tab>44<tab>62": the first two words,
+// cut out of line, or false.
+static bool split_annotation(char *line, char **image, char **class)
+{
+    *image = line;
+    *class = strchr(line, '\t');
+    if (!*class || *class == line)
+        return false;
+    *(*class)++ = '\0';
+    (*class)[strcspn(*class, "\t\r\n")] = '\0';
+    return **class && !strchr(*image, '/');
+}
+
+struct annotated { char *path, *class; };   // owned; path as of a folder_image
+
+static int read_annotations(struct walk *w, FILE *in, struct annotated **out,
+                            int64_t *n)
+{
+    char line[512], *image, *class;
+
+    while (fgets(line, sizeof line, in)) {
+        if (!split_annotation(line, &image, &class))
+            return fail(w->err, ERR_DATA, "line %lld of %s/%s is not an image, "
+                        "a tab and a class", (long long)*n + 1, w->f->dir,
+                        annotations);
+        *out = xrealloc(*out, (size_t)(*n + 1) * sizeof **out);
+        (*out)[(*n)++] = (struct annotated){ xasprintf("images/%s", image),
+                                             xstrdup(class) };
+    }
+    return 0;
+}
+
+static void class_names(struct folder *f, const struct annotated *rows,
+                        int64_t n)
+{
+    char **names = xcalloc((size_t)n + 1, sizeof *names);
+
+    for (int64_t i = 0; i < n; i++)
+        names[i] = rows[i].class;
+    qsort(names, (size_t)n, sizeof *names, by_name);
+    f->classes = xcalloc((size_t)n + 1, sizeof *f->classes);
+    for (int64_t i = 0; i < n; i++)
+        if (i == 0 || strcmp(names[i - 1], names[i]) != 0)
+            f->classes[f->n_classes++] = xstrdup(names[i]);
+    free(names);
+}
+
+// Images that are not there are left out, as is what is no image.
+static int add_annotated(struct walk *w, struct annotated *row)
+{
+    char *full = xasprintf("%s/%s", w->f->dir, row->path);
+    struct stat st;
+    int rc = 0;
+
+    if (is_image(row->path) && look(w->f->root, full, &st) &&
+        S_ISREG(st.st_mode)) {
+        char **class = bsearch(&row->class, w->f->classes,
+                               (size_t)w->f->n_classes, sizeof *class, by_name);
+        w->label = (int)(class - w->f->classes);
+        rc = add_image(w, row->path, &st);
+        row->path = NULL;
+    }
+    free(full);
+    return rc;
+}
+
+static int list_annotated(struct walk *w, FILE *in)
+{
+    struct folder *f = w->f;
+    struct annotated *rows = NULL;
+    int64_t n = 0;
+    int rc = read_annotations(w, in, &rows, &n);
+
+    if (rc == 0)
+        class_names(f, rows, n);
+    if (rc == 0 && f->n_classes > MOST_CLASSES)
+        rc = fail(w->err, ERR_DATA, "%s/%s names more than %d classes", f->dir,
+                  annotations, MOST_CLASSES);
+    for (int64_t i = 0; i < n && rc == 0; i++)
+        rc = add_annotated(w, &rows[i]);
+    if (rc == 0 && f->n_images == 0)
+        rc = fail(w->err, ERR_DATA, "none of the %lld images that %s/%s names "
+                  "is there", (long long)n, f->dir, annotations);
+    if (rc == 0)
+        qsort(f->images, (size_t)f->n_images, sizeof *f->images,
+              by_label_and_path);
+    for (int64_t i = 0; i < n; i++) {
+        free(rows[i].path);
+        free(rows[i].class);
+    }
+    free(rows);
+    return rc;
+}
+
+// The open annotations of a folder that has them, or NULL.
+static FILE *open_annotations(const struct folder *f)
+{
+    char *path = xasprintf("%s/%s", f->dir, annotations);
+    struct stat st;
+    FILE *in = look(f->root, path, &st) && S_ISREG(st.st_mode)
+        ? fopen(path, "re") : NULL;
+
+    free(path);
+    return in;
+}
+
+// ---- public ----------------------------------------------------------------
+
+int folder_resolve(const char *root, const char *path, char **real_root,
+                   char **real, struct error *err)
+{
+    char *asked = xasprintf("%s%s%s", root, *path ? "/" : "", path);
+    int rc = 0;
+
+    *real_root = realpath(root, NULL);
+    *real = realpath(asked, NULL);
+    if (!*real_root || !*real)
+        rc = fail(err, ERR_DATA, "cannot read folder %s: %s", asked,
+                  strerror(errno));
+    else if (!is_beneath(*real_root, *real))
+        rc = fail(err, ERR_DATA, "folder %s is a link that leaves %s", asked,
+                  root);
+    free(asked);
+    if (rc) {
+        free(*real_root);
+        free(*real);
+        *real_root = *real = NULL;
+    }
+    return rc;
+}
+
 int folder_scan(const char *root, const char *path, struct folder **out,
                 struct error *err)
 {
     struct folder *f = xcalloc(1, sizeof *f);
-    char *asked = xasprintf("%s%s%s", root, *path ? "/" : "", path);
-    char *real_root = realpath(root, NULL);
-    char *real = realpath(asked, NULL);
     struct walk w = { .f = f, .err = err };
-    int rc;
+    int rc = folder_resolve(root, path, &f->root, &f->dir, err);
+    FILE *in = rc ? NULL : open_annotations(f);
 
     *out = NULL;
-    if (!real_root || !real) {
-        rc = fail(err, ERR_DATA, "cannot read folder %s: %s", asked,
-                  strerror(errno));
-        goto out;
-    }
-    if (!is_beneath(real_root, real)) {
-        rc = fail(err, ERR_DATA, "folder %s is a link that leaves %s", asked,
-                  root);
-        goto out;
-    }
-    f->root = real_root;
-    f->dir = real;
-    real_root = real = NULL;
-    rc = list_classes(&w);
-    if (rc == 0)
+    if (rc == 0 && in)
+        rc = list_annotated(&w, in);
+    else if (rc == 0)
+        rc = list_classes(&w);
+    if (rc == 0 && !in)
         rc = list_images(&w);
-out:
+    if (in)
+        fclose(in);
     if (rc == 0)
         *out = f;
     else
         folder_free(f);
-    free(real);
-    free(real_root);
-    free(asked);
     return rc;
 }
 

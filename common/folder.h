@@ -1,9 +1,12 @@
 /* common/folder.h: what an ImageFolder holds, without opening an image.
  *
  * Classes are the sorted sub-folders of root/path; images are found at any
- * depth below a class, as in Tiny ImageNet's train/<wnid>/images/. Links that
- * stay beneath the root are followed, others are left out. The order is by
- * class, then by path (bytes), the same on every machine.
+ * depth below a class, as in Tiny ImageNet's train/<wnid>/images/. A folder
+ * with a file val_annotations.txt is Tiny ImageNet's val: each line there names
+ * an image of the sub-folder images, a tab, and its class; the classes are
+ * those named, sorted. Links that stay beneath the root are followed, others
+ * are left out. The order is by class, then by path (bytes), the same on every
+ * machine.
  */
 #pragma once
 #include <stdint.h>
@@ -23,6 +26,10 @@ struct folder {
     int64_t              n_images;
 };
 
+// What root/path is without links: both ends are the caller's. ERR_DATA when it
+// is not there or not beneath the root.
+int  folder_resolve(const char *root, const char *path, char **real_root,
+                    char **real, struct error *err);
 // path may be "". Endings .jpg .jpeg .png in any case count as images.
 // ERR_DATA when there is no class or no image; caller frees.
 int  folder_scan(const char *root, const char *path, struct folder **out,

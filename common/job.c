@@ -190,12 +190,16 @@ static void settle_source(const json_t *spec, struct job *job, json_t *list)
 
     if (!source)
         job->data.source = root ? SOURCE_FOLDER : SOURCE_SYNTHETIC;
-    if (word && !strcmp(word, "folder") && !root)
+    if (job->data.source != SOURCE_SYNTHETIC && !root)
         problem(list, pointer_of("data.root", -1), NULL,
-                "data.root must name a data root when data.source is folder");
+                "data.root must name a data root when data.source is %s", word);
     if (word && !strcmp(word, "synthetic") && root)
-        problem(list, pointer_of("data.source", -1), source,
-                "data.source must be folder when data.root is given");
+        problem(list, pointer_of("data.source", -1), source, "data.source must "
+                "be folder or cifar10 when data.root is given");
+    if (*job->data.validation.path && !root)
+        problem(list, pointer_of("data.validation", -1),
+                find(spec, "data.validation"), "data.validation must be a "
+                "share of the images when there is no data.root");
     if (*job->data.path && !root)
         problem(list, pointer_of("data.path", -1), find(spec, "data.path"),
                 "data.path needs data.root, the root it lies below");

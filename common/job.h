@@ -16,7 +16,7 @@ enum { JOB_STAGES = 4, JOB_MAX_LIST = 256 };
 
 enum job_norm      { NORM_BATCH, NORM_NONE };
 enum job_init      { INIT_PYTORCH, INIT_KAIMING };
-enum job_source    { SOURCE_SYNTHETIC, SOURCE_FOLDER };
+enum job_source    { SOURCE_SYNTHETIC, SOURCE_FOLDER, SOURCE_CIFAR10 };
 enum job_augment   { AUGMENT_NONE, AUGMENT_FLIP, AUGMENT_CROP_FLIP };
 enum job_optimizer { OPTIMIZER_SGD, OPTIMIZER_ADAM, OPTIMIZER_ADAMW };
 enum job_schedule  { SCHEDULE_CONSTANT, SCHEDULE_COSINE, SCHEDULE_STEP };
@@ -52,6 +52,10 @@ struct job {
         int64_t          limit;         // 0 = all (null in JSON)
         bool             shuffle;
         enum job_augment augment;
+        struct job_validation {
+            double share;               // of the images; 0 = none held out
+            char   path[1025];          // below the root; "" = not given
+        } validation;
         struct { int classes, images, size; } synthetic;
     } data;
     struct {

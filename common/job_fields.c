@@ -43,8 +43,9 @@ const struct job_field job_table[] = {
       .help = "outputs; null: as many as the data set has classes" },
 
     { "data.source", .option = "--source", .kind = &kind_word, AT(data.source),
-      .values = "synthetic|folder", .help = "textures made on the spot, or "
-      "image files; folder when data.root is given, else synthetic" },
+      .values = "synthetic|folder|cifar10", .help = "textures made on the "
+      "spot, image files, or CIFAR-10's binary files; folder when data.root is "
+      "given, else synthetic" },
     { "data.root", .option = "--data", .kind = &kind_root, AT(data.root),
       .values = "name", .fallback = "null",
       .help = "a data root of the daemon; the option takes ROOT[/PATH]" },
@@ -67,6 +68,10 @@ const struct job_field job_table[] = {
     { "data.augment", .option = "--augment", .kind = &kind_word,
       AT(data.augment), .values = "none|flip|crop-flip",
       .fallback = "\"none\"", .help = "random changes to the images" },
+    { "data.validation", .option = "--validation", .kind = &kind_validation,
+      AT(data.validation), RANGE(0.001, 0.5), .fallback = "null",
+      .help = "images the network is tried on after each epoch and never "
+      "trained on: a share of the images, or others below the data root" },
     { "data.synthetic.classes", .option = "--synthetic-classes",
       .kind = &kind_integer, AT(data.synthetic.classes), RANGE(2, 1000),
       .fallback = "10", .help = "classes of the synthetic data set" },
@@ -154,8 +159,6 @@ const int job_n_fields = sizeof job_table / sizeof job_table[0];
 static const struct { const char *path, *value; } later[] = {
     { "model.arch", "vgg*" },
     { "model.init", "checkpoint:*" },
-    { "data.source", "cifar10" },
-    { "data.validation", NULL },
     { "record.quantities", "grad_sample" },
     { "record.quantities", "branch_share" },
 };

@@ -309,6 +309,35 @@ static int path_read(const struct job_field *f, const json_t *v,
     return text_store(f, v, job);
 }
 
+// A share, a path, or null for none.
+static int validation_read(const struct job_field *f, const json_t *v,
+                           struct job *job)
+{
+    struct job_validation *to = member(f, job);
+    const char *s = json_string_value(v);
+    double share = 0;
+
+    if (s) {
+        if (!path_is_safe(s) || strlen(s) >= sizeof to->path)
+            return READ_WRONG;
+    } else if (!json_is_null(v) && !real_number(v, f->low, f->high, &share)) {
+        return READ_WRONG;
+    }
+    to->share = share;
+    strcpy(to->path, s ? s : "");
+    return READ_FINE;
+}
+
+static json_t *validation_write(const struct job_field *f,
+                                const struct job *job)
+{
+    const struct job_validation *from = member_of(f, job);
+
+    if (*from->path)
+        return json_string(from->path);
+    return from->share > 0 ? json_real(from->share) : json_null();
+}
+
 // Commas and spaces separate globs on command lines and in addresses.
 static bool is_glob(const json_t *v)
 {
@@ -470,6 +499,9 @@ KIND(root, root_read, text_or_null_write, "the name of a data root "
 KIND(path, path_read, text_or_null_write, "a path below the data root of at "
      "most 1024 bytes, without '..', not absolute and no URL, or null",
      .text = true);
+KIND(validation, validation_read, validation_write, "null, a share of the "
+     "images from %, or a path below the data root of at most 1024 bytes, "
+     "without '..', not absolute and no URL");
 KIND(layers, layers_read, layers_write, "all, notebook or a list of at most "
      "256 names or globs of layers, 1 to 128 characters each", .list = true);
 KIND(quantities, quantities_read, quantities_write,

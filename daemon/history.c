@@ -254,6 +254,10 @@ static int epoch_read(struct history *h, const json_t *event,
         .recording_share = number_at(event, "recording_share"),
         .duration_seconds = number_at(event, "duration_seconds"),
     };
+    const json_t *validation = json_object_get(event, "validation");
+    e->validated = json_is_object(validation);
+    e->validation_loss = number_at(validation, "loss");
+    e->validation_accuracy = number_at(validation, "accuracy");
     size_t bytes = 0;
     int rc = records_read(h, json_object_get(event, "quantities"), e, &bytes,
                           err);

@@ -56,6 +56,8 @@ struct history_epoch {
     int64_t steps, images, nonfinite_steps;
     double  loss, accuracy, images_per_second, recording_share,
             duration_seconds;
+    bool    validated;              // the next two are of validation images
+    double  validation_loss, validation_accuracy;
     struct record *records;         // by series; n_records may be less than
     int            n_records;       // n_series: history_record() looks
     size_t         bytes;           // held by it

@@ -1,12 +1,16 @@
 #include "daemon/submit.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <fnmatch.h>
 #include <linux/openat2.h>
+#include <math.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -39,7 +43,7 @@ static bool check_root(const struct config *c, const struct job *job,
 {
     char names[300] = "";
 
-    if (job->data.source != SOURCE_FOLDER || config_root(c, job->data.root))
+    if (!*job->data.root || config_root(c, job->data.root))
         return true;
     for (int i = 0; i < c->n_roots && strlen(names) < 200; i++) {
         strcat(names, i ? ", " : "; there are ");
@@ -63,7 +67,7 @@ static bool check_path(const struct config *c, const struct job *job,
     const char *path = *job->data.path ? job->data.path : ".";
     int dir, fd = -1, why;
 
-    if (job->data.source != SOURCE_FOLDER)
+    if (!*job->data.root)
         return true;
     dir = open(root->dir, O_PATH | O_DIRECTORY | O_CLOEXEC);
     if (dir >= 0)
@@ -135,26 +139,85 @@ struct job *submit_read(struct request *rq, struct reply *rp)
 
 struct data_size { int classes; int64_t images; };
 
+static int is_batch(const struct dirent *e)
+{
+    return fnmatch("data_batch_*.bin", e->d_name, 0) == 0;
+}
+
+// By the lengths of its files: they hold an image every 3073 bytes.
+static int measure_cifar10(const char *root, const char *path,
+                           struct data_size *size, struct error *err)
+{
+    enum { CLASSES = 10, RECORD = 3073 };
+    char *real_root, *dir;
+    struct dirent **names = NULL;
+    struct stat st;
+    int rc = folder_resolve(root, path, &real_root, &dir, err);
+    int n = rc ? 0 : scandir(dir, &names, is_batch, alphasort);
+
+    *size = (struct data_size){ CLASSES, 0 };
+    for (int i = 0; i < n; i++) {
+        char *file = xasprintf("%s/%s", dir, names[i]->d_name);
+        if (stat(file, &st) == 0)
+            size->images += st.st_size / RECORD;
+        free(file);
+        free(names[i]);
+    }
+    free(names);
+    if (!rc && size->images == 0)
+        rc = fail(err, ERR_DATA, "no data_batch_*.bin in %s", dir);
+    free(real_root);
+    free(dir);
+    return rc;
+}
+
+static int measure_folder(const char *root, const char *path,
+                          struct data_size *size, struct error *err)
+{
+    struct folder *folder = NULL;
+    int rc = folder_scan(root, path, &folder, err);
+
+    if (!rc)
+        *size = (struct data_size){ folder->n_classes, folder->n_images };
+    folder_free(folder);
+    return rc;
+}
+
+// What a share for validation leaves where all classes are of one size.
+static int64_t left_to_train(const struct job *job, struct data_size size)
+{
+    double share = job->data.validation.share, each;
+    int64_t held = 0;
+
+    for (int c = 0; c < size.classes && share > 0; c++) {
+        each = (double)(size.images / size.classes +
+                        (c < size.images % size.classes));
+        held += (int64_t)fmin(floor(share * each + 0.5), fmax(0, each - 1));
+    }
+    return size.images - held;
+}
+
 static bool measure(const struct config *c, const struct job *job,
                     struct data_size *size, struct reply *rp)
 {
     struct error err = { 0 };
-    struct folder *folder = NULL;
+    const struct root *root = config_root(c, job->data.root);
+    int rc = 0;
 
     *size = (struct data_size){ job->data.synthetic.classes,
                                 job->data.synthetic.images };
-    if (job->data.source == SOURCE_FOLDER) {
-        const struct root *root = config_root(c, job->data.root);
-        if (folder_scan(root->dir, job->data.path, &folder, &err) != 0) {
-            submit_refuse(rp, "/data/path", json_string(job->data.path),
-                          "%s", err.text);
-            return false;
-        }
-        *size = (struct data_size){ folder->n_classes, folder->n_images };
-        folder_free(folder);
+    if (job->data.source == SOURCE_FOLDER)
+        rc = measure_folder(root->dir, job->data.path, size, &err);
+    else if (job->data.source == SOURCE_CIFAR10)
+        rc = measure_cifar10(root->dir, job->data.path, size, &err);
+    if (rc) {
+        submit_refuse(rp, "/data/path", json_string(job->data.path), "%s",
+                      err.text);
+        return false;
     }
     if (job->data.limit && size->images > job->data.limit)
         size->images = job->data.limit;
+    size->images = left_to_train(job, *size);
     if (size->images < 2) {
         submit_refuse(rp, "/data", json_integer(size->images),
                       "one image is not enough: a batch needs at least 2");

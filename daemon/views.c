@@ -149,10 +149,15 @@ done:
 
 static json_t *metrics_epoch(const struct history_epoch *e)
 {
-    return json_pack("{s:i, s:b, s:o, s:o, s:n, s:o, s:o, s:o}",
+    json_t *validation = e->validated
+        ? json_pack("{s:o, s:o}", "loss", event_number(e->validation_loss),
+                    "accuracy", event_number(e->validation_accuracy))
+        : json_null();
+
+    return json_pack("{s:i, s:b, s:o, s:o, s:o, s:o, s:o, s:o}",
         "epoch", e->epoch, "complete", e->complete,
         "loss", event_number(e->loss), "accuracy", event_number(e->accuracy),
-        "validation",
+        "validation", validation,
         "images_per_second", event_number(e->images_per_second),
         "recording_share", event_number(e->recording_share),
         "duration_seconds", event_number(e->duration_seconds));

@@ -392,6 +392,8 @@ static void test_metrics(void **state)
     (void)state;
     json_t *event = epoch_event(1, json_object());
     json_object_set_new(event, "loss", json_null());
+    json_object_set_new(event, "validation", json_pack("{s:f, s:f}",
+        "loss", 2.5, "accuracy", 0.5));
     json_object_set_new(event, "early", json_pack(
         "[{s:i, s:f}, {s:i, s:n}]", "step", 0, "loss", 2.25,
         "step", 5, "loss"));
@@ -399,8 +401,8 @@ static void test_metrics(void **state)
     add(live_event(2, 3, json_object()));
     const char *epochs =
         "'epochs': [{'epoch': 1, 'complete': true, 'loss': null,"
-        "'accuracy': 0.25, 'validation': null, 'images_per_second': 200.0,"
-        "'recording_share': 0.01, 'duration_seconds': 3.2},"
+        "'accuracy': 0.25, 'validation': {'loss': 2.5, 'accuracy': 0.5},"
+        "'images_per_second': 200.0, 'recording_share': 0.01, 'duration_seconds': 3.2},"
         "{'epoch': 2, 'complete': false, 'loss': 2.75, 'accuracy': 0.125,"
         "'validation': null, 'images_per_second': 190.0,"
         "'recording_share': null, 'duration_seconds': null}]";

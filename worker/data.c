@@ -10,6 +10,7 @@
 static data_opener *const openers[] = {
     [SOURCE_SYNTHETIC] = data_synth_open,
     [SOURCE_FOLDER] = data_folder_open,
+    [SOURCE_CIFAR10] = data_cifar_open,
 };
 
 void data_progress(const struct data_watch *w, int64_t images, int64_t of)
@@ -54,11 +55,12 @@ void data_close(struct data *d)
 {
     if (!d)
         return;
-    for (int c = 0; c < d->n_classes; c++)
+    for (int c = 0; d->classes && c < d->n_classes; c++)
         free(d->classes[c]);
     free(d->classes);
     if (d->hold->close)
         d->hold->close(d);
+    free(d->hold->picked);
     free(d->hold);
     free(d);
 }
@@ -100,14 +102,14 @@ void data_batch(const struct data *d, int epoch, const int32_t *index, int n,
     uint8_t *made = d->pixels ? NULL : xmalloc(one);
 
     for (int k = 0; k < n; k++, pixels += one) {
+        int32_t image = d->picked ? d->picked[index[k]] : index[k];
         const uint8_t *from = made;
         if (made)
-            d->hold->render(d, index[k], made);
+            d->hold->render(d, image, made);
         else
-            from = d->pixels + one * (size_t)index[k];
-        augment_rgb(pixels, from, d->side, d->augment, d->seed, epoch,
-                    index[k]);
-        labels[k] = d->labels[index[k]];
+            from = d->pixels + one * (size_t)image;
+        augment_rgb(pixels, from, d->side, d->augment, d->seed, epoch, image);
+        labels[k] = d->labels[image];
     }
     free(made);
 }

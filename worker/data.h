@@ -34,9 +34,11 @@ struct data {                           // read-only outside worker/data*.c
     int            n_classes;
     char         **classes;             // names, sorted
     const int32_t *labels;              // (n), 0..n_classes-1
-    const uint8_t *pixels;              // (n, side, side, 3), RGB; NULL for a
-                                        // synthetic set too big for memory:
-                                        // use data_batch()
+    const uint8_t *pixels;              // (n, side, side, 3), RGB; NULL where
+                                        // images are made when they are asked
+                                        // for: use data_batch()
+    const int32_t *picked;              // (n): where image i is in the two
+                                        // above, which hold more; NULL: at i
     int64_t        broken;              // images that were left out
     enum job_augment augment;           // of the job
     uint64_t       seed;                // train.seed
@@ -51,6 +53,16 @@ int  data_open(const struct job *job, const char *root_dir,
                const char *cache_dir, const struct data_watch *watch,
                struct data **out, struct error *err);
 void data_close(struct data *d);        // NULL is fine
+
+// The images of data.validation, which are never augmented, or NULL in *out when
+// the job has none. A share of d's images is taken out of d: of each class those
+// whose bits(seed, STREAM_SPLIT + class, position in the class) are smallest.
+// Others are opened as data_open() does; their classes must be among d's, and
+// go by d's numbers. Close *out before d.
+int  data_open_validation(struct data *d, const struct job *job,
+                          const char *root_dir, const char *cache_dir,
+                          const struct data_watch *watch, struct data **out,
+                          struct error *err);
 
 // The order of an epoch (1, 2, ...) into order (n). Shuffled: sorted by
 // rng_bits(seed, STREAM_ORDER + epoch, image), ties by image; else 0, 1, 2...

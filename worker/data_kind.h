@@ -10,6 +10,8 @@ struct data_hold {
     size_t   map_bytes;
     struct pack *pack;          // the decoded images of a folder
     int32_t *labels;            // heap
+    int32_t *picked;            // heap
+    uint8_t *raw;               // heap; CIFAR-10's images, (n, 32, 32, 3)
     // Makes image i (side, side, 3) when d->pixels is NULL. Any thread.
     void   (*render)(const struct data *d, int64_t i, uint8_t *pixels);
     int      texture_classes, texture_size;
@@ -21,7 +23,7 @@ typedef int data_opener(struct data *d, const struct job *job,
                         const char *root_dir, const char *cache_dir,
                         const struct data_watch *watch, struct error *err);
 
-data_opener data_folder_open, data_synth_open;
+data_opener data_folder_open, data_synth_open, data_cifar_open;
 
 // watch's callbacks, each of which may be missing.
 void data_progress(const struct data_watch *w, int64_t images, int64_t of);

@@ -1,6 +1,8 @@
 #include "worker/tell.h"
 
+#include <inttypes.h>
 #include <math.h>
+#include <stdio.h>
 #include <stdlib.h>
 
 #include "common/clock.h"
@@ -158,6 +160,11 @@ void tell_epoch(struct tell *t, const struct progress *p, bool complete,
     set_integer(e, "steps", p->steps);
     set_integer(e, "images", p->images);
     set_means(e, p);
+    if (p->validation.images)
+        json_object_set_new(e, "validation", json_pack("{s:o, s:f, s:I}",
+            "loss", event_number(p->validation.loss), "accuracy",
+            (double)p->validation.correct / (double)p->validation.images,
+            "images", (json_int_t)p->validation.images));
     set_number(e, "images_per_second", (double)p->images / seconds);
     set_number(e, "duration_seconds", seconds);
     set_number(e, "recording_share", recording_share);
@@ -180,6 +187,40 @@ void tell_checkpoint(struct tell *t, int epoch, int64_t step, const char *path,
     json_object_set_new(e, "sha256", json_string(sha256));
     json_object_set_new(e, "kept", kept);
     tell(t, e);
+}
+
+// Takes event.
+static void tell_end(struct tell *t, json_t *event, int whole_epochs,
+                     double seconds)
+{
+    set_integer(event, "epochs", whole_epochs);
+    set_number(event, "duration_seconds", seconds);
+    tell(t, event);
+}
+
+void tell_done(struct tell *t, int whole_epochs, double seconds)
+{
+    json_t *e = event_new("finished");
+
+    json_object_set_new(e, "state", json_string("done"));
+    tell_end(t, e, whole_epochs, seconds);
+}
+
+void tell_diverged(struct tell *t, const struct progress *p, double loss,
+                   int whole_epochs, double seconds)
+{
+    json_t *e = event_new("finished");
+    int64_t step = p->steps - 1;
+    char reason[128];
+
+    snprintf(reason, sizeof reason, "the loss of step %" PRId64 " in epoch %d "
+             "is %s", step, p->epoch,
+             isnan(loss) ? "not a number" : "infinite");
+    json_object_set_new(e, "state", json_string("diverged"));
+    json_object_set_new(e, "reason", json_string(reason));
+    set_integer(e, "epoch", p->epoch);
+    set_integer(e, "step", step);
+    tell_end(t, e, whole_epochs, seconds);
 }
 
 static json_t *failed(const char *code, const char *message)

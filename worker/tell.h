@@ -29,6 +29,8 @@ struct progress {                       // of an epoch, so far
     int64_t loss_images;                // loss
     int64_t nonfinite_steps;
     double  images_per_second, eta_seconds;     // nan = not known yet
+    struct { double loss; int64_t correct, images; } validation;
+                                                // images 0 = there was none
 };
 
 // Takes event.
@@ -49,6 +51,11 @@ void tell_started(struct tell *t, const struct job *job, const struct rig *rig,
 void tell_epoch(struct tell *t, const struct progress *p, bool complete,
                 double seconds, double recording_share, json_t *quantities,
                 json_t *early);
+// The last event of a run that did what it could, or whose loss of the last step
+// is not finite.
+void tell_done(struct tell *t, int whole_epochs, double seconds);
+void tell_diverged(struct tell *t, const struct progress *p, double loss,
+                   int whole_epochs, double seconds);
 void tell_failed(struct tell *t, const char *code, const char *message);
 // Takes kept.
 void tell_checkpoint(struct tell *t, int epoch, int64_t step, const char *path,

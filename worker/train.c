@@ -14,6 +14,7 @@
 #include "model/nets.h"
 #include "worker/backends.h"
 #include "worker/data.h"
+#include "worker/evaluate.h"
 #include "worker/keep.h"
 #include "worker/lane.h"
 #include "worker/rate.h"
@@ -26,7 +27,7 @@ enum { STEP_LIMIT_S = 600 };
 struct run {
     const struct train_opts *o;
     struct job     *job;
-    struct data    *data;
+    struct data    *data, *validation;  // validation: NULL = none
     struct taps     taps;
     struct rig      rig;
     struct lane    *lane;
@@ -116,7 +117,7 @@ static int open_data(struct run *r)
     };
     int rc;
 
-    if (job->data.source == SOURCE_FOLDER && !r->o->root_dir)
+    if (*job->data.root && !r->o->root_dir)
         return fail(&r->err, ERR_DATA, "data root \"%s\" is not known here: "
                     "give it with --data %s=DIR", job->data.root,
                     job->data.root);
@@ -132,7 +133,9 @@ static int open_data(struct run *r)
         return spec_problem(r, "/model/classes",
                             json_integer(job->model.classes), r->err.text);
     }
-    return rig_cut(&r->rig, r->data->n, job->train.batch, &r->err);
+    rc = data_open_validation(r->data, job, r->o->root_dir, r->o->cache_dir,
+                              &watch, &r->validation, &r->err);
+    return rc ? rc : rig_cut(&r->rig, r->data->n, job->train.batch, &r->err);
 }
 
 static void open_rig(void *run)         // on the lane
@@ -310,7 +313,35 @@ static void count(struct run *r, int64_t s, const struct result *result)
     record_add(r->record, result->loss, r->numbers);
 }
 
-static void finish_epoch(struct run *r, double start, double spent)
+// While images are shown: at most as often as live events, says that somebody
+// is at work.
+static bool on_evaluating(void *run)
+{
+    struct run *r = run;
+
+    if (clock_seconds() - r->tell.last >= TELL_MOST_S)
+        live(r);
+    return !stopped(r);
+}
+
+// Counts for no rate: those are about training.
+static int validate(struct run *r)
+{
+    double start = clock_seconds();
+    struct evaluation e;
+    int rc = evaluate(r->lane, &r->rig, r->validation, on_evaluating, r, &e,
+                      &r->err);
+
+    if (!rc) {
+        r->progress.validation.loss = e.loss;
+        r->progress.validation.correct = e.correct;
+        r->progress.validation.images = e.images;
+    }
+    r->marked += clock_seconds() - start;
+    return rc;
+}
+
+static int finish_epoch(struct run *r, double start, double spent)
 {
     struct progress *p = &r->progress;
     bool complete = p->steps == r->rig.steps_per_epoch;
@@ -319,6 +350,8 @@ static void finish_epoch(struct run *r, double start, double spent)
     double recording = r->tap_seconds + record_seconds(r->record) +
                        r->tell.spent - spent;
 
+    int rc = r->validation && complete && !stopped(r) ? validate(r) : 0;
+
     r->whole_epochs += complete;
     tell_epoch(&r->tell, p, complete, seconds, recording / seconds, quantities,
                record_early(r->record));
@@ -326,40 +359,19 @@ static void finish_epoch(struct run *r, double start, double spent)
              p->epoch, p->steps, seconds,
              p->loss_sum / (double)p->loss_images,
              (double)p->correct / (double)p->images);
-}
-
-// Takes event.
-static void tell_end(struct run *r, json_t *event)
-{
-    json_object_set_new(event, "epochs", json_integer(r->whole_epochs));
-    json_object_set_new(event, "duration_seconds",
-                        event_number(clock_seconds() - r->begun));
-    tell(&r->tell, event);
+    return rc == ERR_STATE ? 0 : rc;    // stopped: the loop sees that too
 }
 
 static enum train_outcome done(struct run *r)
 {
-    json_t *e = event_new("finished");
-
-    json_object_set_new(e, "state", json_string("done"));
-    tell_end(r, e);
+    tell_done(&r->tell, r->whole_epochs, clock_seconds() - r->begun);
     return TRAIN_DONE;
 }
 
 static enum train_outcome diverged(struct run *r, double loss)
 {
-    json_t *e = event_new("finished");
-    int64_t step = r->progress.steps - 1;
-    char reason[128];
-
-    snprintf(reason, sizeof reason, "the loss of step %" PRId64 " in epoch %d "
-             "is %s", step, r->progress.epoch,
-             isnan(loss) ? "not a number" : "infinite");
-    json_object_set_new(e, "state", json_string("diverged"));
-    json_object_set_new(e, "reason", json_string(reason));
-    json_object_set_new(e, "epoch", json_integer(r->progress.epoch));
-    json_object_set_new(e, "step", json_integer(step));
-    tell_end(r, e);
+    tell_diverged(&r->tell, &r->progress, loss, r->whole_epochs,
+                  clock_seconds() - r->begun);
     return TRAIN_DIVERGED;
 }
 
@@ -452,8 +464,10 @@ static enum train_outcome run_epoch(struct run *r, int epoch, double *taps)
         if (tell_due(&r->tell, clock_seconds()))
             live(r);
     }
-    if (r->progress.steps)
-        finish_epoch(r, start, spent);
+    if (r->progress.steps) {
+        int after = finish_epoch(r, start, spent);
+        rc = rc ? rc : after;
+    }
     if (rc)
         return failed(r, rc);
     if (bad)
@@ -493,6 +507,7 @@ enum train_outcome train_run(const struct train_opts *o)
     lane_close(r.lane);
     record_free(r.record);
     taps_clear(&r.taps);
+    data_close(r.validation);
     data_close(r.data);
     json_decref(r.problems);
     keep_clear(&r.keep);
