@@ -192,6 +192,8 @@ static void append(struct track *s, double x)
 
 static double median_of(const double *x, int n)
 {
+    if (n == 0)
+        return NAN;
     double *copy = xcalloc((size_t)n, sizeof *copy);
     memcpy(copy, x, (size_t)n * sizeof *copy);
     double middle = stat_median(copy, n);

@@ -170,6 +170,22 @@ static void test_zeros(void **state)
                            "others");
 }
 
+// Where activations are recorded, their zeros decide, and not a gradient's.
+static void test_activations_that_are_zero(void **state)
+{
+    (void)state;
+    json_t *layers = line(0.01, 1), *record = record_of(40, 0);
+    json_object_set_new(record, "zeros", json_integer(40));
+    json_object_set_new(layers, "c3", record);
+    json_t *event = epoch_with(1, layers, 2.3);
+    json_object_set_new(json_object_get(event, "quantities"), "act_zeros",
+        json_pack("{s:o, s:o, s:o}", "c2", record_of(40, 0.6),
+                  "c7", record_of(40, 0.985), "c8", record_of(40, 0.995)));
+    add_started();
+    add(event);
+    check("dead", "zeros", "1 dead layer: nothing but zeros in c8");
+}
+
 // Underflow at the end of a steep slope is vanishing, not death.
 static void test_underflow_is_vanishing(void **state)
 {
@@ -239,6 +255,17 @@ static void test_weights_that_stand_still(void **state)
     json_t *event = epoch_with(1, line(0, 1), 2.3);
     json_object_set_new(json_object_get(event, "quantities"), "weight",
                         line(0, 4));
+    add_started();
+    add(event);
+    check("stalled", "still", "no weight moves");
+
+    json_t *updates = line(0, 0), *layer;
+    const char *name;
+    json_object_foreach(updates, name, layer)
+        json_object_set_new(layer, "zeros", json_integer(40));
+    event = epoch_with(1, line(0, 1), 2.3);
+    json_object_set_new(json_object_get(event, "quantities"), "update",
+                        updates);
     add_started();
     add(event);
     check("stalled", "still", "no weight moves");
@@ -328,6 +355,7 @@ int main(void)
 #define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
     const struct CMUnitTest tests[] = {
         T(test_slopes), T(test_ratio), T(test_zeros),
+        T(test_activations_that_are_zero),
         T(test_underflow_is_vanishing), T(test_loss_that_does_not_fall),
         T(test_noise_is_no_fall), T(test_a_clear_fall_is_one),
         T(test_weights_that_stand_still),
