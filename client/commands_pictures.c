@@ -243,6 +243,17 @@ static void print_slope(const char *when, const json_t *slope)
                api_number(slope, "low"), api_number(slope, "high"), r2);
 }
 
+// What theory expects of step 0, where there is a theory.
+static void print_theory(const struct client *c, const json_t *theory)
+{
+    if (!json_is_object(theory))
+        return;
+    char *source = text_clean(api_text(theory, "source"), c->utf8);
+    printf("theory: %.2fx per layer at the start (%s)\n",
+           api_number(theory, "factor_per_layer"), source);
+    free(source);
+}
+
 static int deepest(const json_t *layers)
 {
     int depth = 0;
@@ -380,6 +391,7 @@ int command_profile(struct client *c)
         char *when = xasprintf("step %.0f", api_number(first, "step"));
         print_slope(when, json_object_get(first, "slope"));
         free(when);
+        print_theory(c, json_object_get(answer, "theory"));
     }
     json_array_foreach(epochs, i, epoch) {
         char *when = xasprintf("epoch %.0f", api_number(epoch, "epoch"));

@@ -437,7 +437,8 @@ static void test_profile_tells_the_slope(void **state)
             "\"median\": 1}], \"slope\": {\"factor_per_layer\": 1.2, \"low\": "
             "1.1, \"high\": 1.3, \"r2\": 0.9}}], \"early_steps\": [{\"step\": "
             "0, \"slope\": {\"factor_per_layer\": 0.41, \"low\": 0.4, "
-            "\"high\": 0.42, \"r2\": 1}}]}")},
+            "\"high\": 0.42, \"r2\": 1}}], \"theory\": {"
+            "\"factor_per_layer\": 0.408, \"source\": \"He\"}}")},
         .n_answers = 1};
 
     RUN_AGAINST(&r, &s, "profile", "7");
@@ -445,6 +446,7 @@ static void test_profile_tells_the_slope(void **state)
     assert_has(r.out, "epoch 1: norms grow 1.20x per layer towards the input "
                       "(1.10..1.30, r2 0.90)\n");
     assert_has(r.out, "step 0: norms shrink 0.41x per layer");
+    assert_has(r.out, "\ntheory: 0.41x per layer at the start (He)\n");
 }
 
 static void test_no_records_yet(void **state)
