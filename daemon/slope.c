@@ -79,11 +79,8 @@ const char *slope_theory(const struct history_net *net, double *decades)
         return NULL;
     if (net->norm) {
         *decades = log10(M_PI / (M_PI - 1)) / 2;
-        return "sqrt(pi / (pi - 1)) a layer: Yang et al. 2019, "
-               "arXiv:1902.08129";
+        return "Yang et al. 2019, arXiv:1902.08129";
     }
     *decades = net->kaiming ? 0 : -log10(6) / 2;
-    return net->kaiming ? "1 a layer: He et al. 2015, arXiv:1502.01852"
-        : "1 / sqrt(6) a layer: He et al. 2015, arXiv:1502.01852, with weights "
-          "of variance 1 / (3 fan_in)";
+    return "He et al. 2015, arXiv:1502.01852";
 }
