@@ -20,7 +20,8 @@ static json_t *time_or_null(int64_t unix_millis)
 static json_t *links(int64_t id)
 {
     static const char *const names[] = { "events", "log", "gradients",
-                                         "histograms", "profile", "metrics" };
+                                         "histograms", "profile", "metrics",
+                                         "verdict" };
     char *self = xasprintf("/api/v1/jobs/%" PRId64, id);
     json_t *all = json_pack("{s:s}", "self", self);
 
