@@ -20,7 +20,7 @@ const environment = { ...process.env, OMP_WAIT_POLICY: 'passive' };
 // Starts one on a port and a state directory: {url, child, exited, log}.
 async function launch(port, state, options) {
   const child = spawn(join(build, 'daemon/gradwatchd'),
-    ['--listen', `127.0.0.1:${port}`, '--state', state, '--no-auth', ...options],
+    ['--listen', `127.0.0.1:${port}`, '--state', state, ...options],
     { stdio: ['ignore', 'pipe', 'pipe'], env: environment });
   const log = [];
   createInterface({ input: child.stderr }).on('line', (line) => log.push(line));
@@ -35,13 +35,15 @@ async function launch(port, state, options) {
   return { url, child, exited, log };
 }
 
-export async function startDaemon(options = []) {
+// Asks nobody for a token unless the options say otherwise.
+export async function startDaemon(options = ['--no-auth']) {
   if (!build) throw new Error('no build folder: run scripts/test, or meson and ninja');
   const state = await mkdtemp(join(tmpdir(), 'gradwatch-e2e-'));
   let { url, child, exited, log } = await launch(0, state, options);
 
   return {
     url,
+    state,
     get log() { return log; },
     // Ends it without a word, as a crash or the loss of power would.
     async kill() {

@@ -174,17 +174,31 @@ test('tabs lead from view to view and keep the state', () =>
     assert.equal(await page.locator('[aria-current="page"]').textContent(), 'Histogram');
   }));
 
-test('verdict: in words, each number with the way to its view', async (t) => {
-  const job = await daemon.api('/jobs/1');
-  if (!job.links.verdict) return t.skip('this daemon has no verdict');
+test('verdict: in words, each number with the way to its view', async () => {
   const verdict = await daemon.api('/jobs/1/verdict');
   const { page, wrong } = await openPage(browser, `${daemon.url}/#/jobs/1,2?view=verdict`);
   const part = page.locator('[data-verdict="1"]');
   await part.getByText(verdict.summary).waitFor();
-  assert.equal(await part.locator('tbody tr').count(), verdict.evidence.length);
+  const values = await part.locator('tbody td:nth-child(2)').allTextContents();
+  assert.deepEqual(values, verdict.evidence.map((e) => shownNorm(e.value)));
+  assert.equal(await part.locator('tbody a').count(), values.length);
+  await page.locator('[data-compare]').waitFor();
   await shoot(page, 'verdict');
   await part.locator('tbody a').first().click();
   await page.locator('.chart canvas').first().waitFor();
+  assert.deepEqual(wrong, []);
+  await page.close();
+});
+
+test('comparison: the factor of each layer with its interval', async () => {
+  const comparison = await daemon.api('/compare?jobs=1,2');
+  const { page, wrong } = await openPage(browser, `${daemon.url}/#/jobs/1,2?view=verdict`);
+  const part = page.locator('[data-compare="1,2"]');
+  await part.getByText(comparison.summary).waitFor();
+  const rows = await part.locator('tbody tr').evaluateAll((all) =>
+    all.map((row) => [...row.cells].slice(0, 3).map((cell) => cell.textContent)));
+  assert.deepEqual(rows, Object.entries(comparison.layers).map(([name, l]) => [name,
+    shownNorm(l.factor), l.interval ? l.interval.map((x) => shownNorm(10 ** x)).join(' – ') : '–']));
   assert.deepEqual(wrong, []);
   await page.close();
 });

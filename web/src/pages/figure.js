@@ -8,7 +8,7 @@ import { saveCsv, savePng, saveSvg } from '../save.js';
 export function makeFigure(key, label, fileName) {
   const chart = makeChart(label);
   const title = h('h2'), words = h('div', { class: 'words' });
-  const numbers = scroller('Data of the chart');
+  const numbers = scroller(`Data of: ${label}`);
   const details = h('details', { ontoggle: () => drawNumbers() }, h('summary', {}, 'Data'), numbers);
   let now = null, drawn = '';
 

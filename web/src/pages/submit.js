@@ -11,7 +11,8 @@ const PRESETS = [
 ];
 // Words that a field takes, offered as choices; the daemon has the last word.
 const CHOICES = {
-  'model.arch': ['resnet18', 'resnet34', 'resnet50', 'resnet101', 'resnet152'],
+  'model.arch': ['resnet18', 'resnet34', 'resnet50', 'resnet101', 'resnet152',
+    'vgg11', 'vgg13', 'vgg16', 'vgg19', 'vgg38'],
   'model.norm': ['batch', 'none'], 'model.init': ['pytorch', 'kaiming'],
   'data.source': ['synthetic', 'folder'], 'data.augment': ['none', 'flip', 'crop-flip'],
   'train.optimizer': ['sgd', 'adam', 'adamw'], 'train.schedule': ['constant', 'cosine', 'step'],

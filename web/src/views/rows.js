@@ -117,6 +117,8 @@ export function apart(summary, histogram) {
   if (!summary) return 'no data yet';
   const words = [`median ${norm(summary.median)}`];
   if (histogram?.zeros) words.push(`${histogram.zeros} zero`);
+  const outside = (histogram?.underflow ?? 0) + (histogram?.overflow ?? 0);
+  if (outside) words.push(`${outside} off the axis`);
   if (histogram?.nonfinite) words.push(`${histogram.nonfinite} not finite`);
   return words.join('\n');
 }

@@ -35,7 +35,7 @@ function verdictPart(track, ctx) {
     h('p', { class: 'summary' }, verdict.summary),
     verdict.epochs.length ? h('p', { class: 'quiet' }, 'By epoch: ',
       runs(verdict.epochs).join(', ')) : null,
-    scroller('Evidence', table({ heads: ['Evidence', 'Value', 'Limit', 'Layers', 'When', ''],
+    scroller(`Evidence of job ${track.id}`, table({ heads: ['Evidence', 'Value', 'Limit', 'Layers', 'When', 'Weight'],
       rows: verdict.evidence.map((row) => evidenceRow(`/jobs/${track.id}`, row)) })));
 }
 
@@ -58,7 +58,7 @@ function comparePart({ jobs, layers, summary }) {
     h('h2', {}, `Job ${jobs[1]} over job ${jobs[0]}`), h('p', { class: 'summary' }, summary ?? ''),
     h('p', { class: 'quiet' }, 'How many times as large the norm is, by layer. q is p after ' +
       'correction for looking at many layers at once (expected share of false finds).'),
-    scroller('Factors by layer', table({ heads: COMPARE_HEADS,
+    scroller(`Factors of job ${jobs[1]} by layer`, table({ heads: COMPARE_HEADS,
       rows: Object.entries(layers).map(([name, l]) => [name, norm(l.factor),
         l.interval ? `${factor(l.interval[0])} – ${factor(l.interval[1])}` : '–',
         norm(l.log10_ratio), norm(l.p), norm(l.q)]) })));

@@ -1,0 +1,120 @@
+// The list of jobs and the form for new ones, used as people use them.
+import assert from 'node:assert/strict';
+import { after, before, test } from 'node:test';
+import { openPage, shoot, startBrowser, TINY } from './browser.mjs';
+import { startDaemon } from './daemon.mjs';
+
+const LONG = { ...TINY, data: { synthetic: { images: 1600 } }, train: { epochs: 500 } };
+let daemon, browser;
+
+before(async () => {
+  daemon = await startDaemon();
+  browser = await startBrowser();
+});
+after(async () => {
+  await browser?.close();
+  assert.equal(await daemon?.stop(), 0);
+});
+
+const row = (page, id) => page.locator(`tr[data-job="${id}"]`);
+
+test('the form tells what a job would be, and refuses with the daemon’s words', async () => {
+  const { page, wrong } = await openPage(browser, `${daemon.url}/#/submit?preset=tiny`);
+  const plan = page.getByRole('status', { name: 'What it would be' });
+  const wanted = await fetch(`${daemon.url}/api/v1/jobs?dry_run=true`, { method: 'POST',
+    headers: { 'Content-Type': 'application/json' },
+    body: JSON.stringify({ preset: 'tiny', model: { skip: true } }) }).then((r) => r.json());
+  await page.getByLabel('model.skip').selectOption('true');
+  await plan.getByText(`${wanted.parameters.used.toLocaleString('en')} parameters used`).waitFor();
+  await plan.getByText(`${wanted.layers.length} layers`).waitFor();
+  await shoot(page, 'submit');
+  assert.deepEqual(wrong, []);
+
+  await page.getByLabel('train.batch').fill('1');
+  await page.locator('#field-train-batch-error', { hasText: '2 to 4096' }).waitFor();
+  assert.equal(await page.getByLabel('train.batch').getAttribute('aria-invalid'), 'true');
+  await page.getByRole('button', { name: 'Submit', exact: true }).click();
+  assert.equal((await daemon.api('/jobs')).jobs.length, 0);
+  await page.close();
+});
+
+test('a preset fills the form and stays in the address', async () => {
+  const { page, wrong } = await openPage(browser, `${daemon.url}/#/submit?preset=tiny`);
+  await page.locator('.submit .grid').first().waitFor();
+  assert.equal(await page.getByLabel('train.lr').inputValue(), '0.01');
+  await page.getByLabel('Preset').selectOption('notebook');
+  await page.waitForURL(/preset=notebook/);
+  assert.equal(await page.getByLabel('train.lr').inputValue(), '0.1');
+  assert.equal(await page.getByLabel('train.epochs').inputValue(), '10');
+  assert.deepEqual(wrong, []);
+  await page.close();
+});
+
+test('one button submits the pair and shows it', async () => {
+  const { page, wrong } = await openPage(browser, `${daemon.url}/#/submit?preset=tiny`);
+  await page.getByLabel('train.epochs').fill('2');
+  await page.getByRole('button', { name: /pair/ }).click();
+  await page.waitForURL(/#\/jobs\/1,2/);
+  await page.locator('[data-job="2"] .badge', { hasText: 'done' }).waitFor({ timeout: 60000 });
+  const { jobs } = await daemon.api('/jobs');
+  assert.deepEqual(jobs.map((j) => j.spec.model.skip).sort(), [false, true]);
+  assert.deepEqual([...new Set(jobs.map((j) => `${j.spec.train.seed} ${j.spec.train.epochs}`))], ['0 2']);
+  assert.deepEqual(wrong, []);
+  await page.close();
+});
+
+test('cancel and remove ask first', async () => {
+  const id = await daemon.submit({ ...LONG, name: 'to cancel' });
+  const { page, wrong } = await openPage(browser, daemon.url);
+  await row(page, id).getByText('running').waitFor();
+  await row(page, id).locator('progress').waitFor();
+  await row(page, id).getByText('images/s').waitFor();
+  await page.getByLabel(`cancel job ${id}`).click();
+  await page.getByRole('button', { name: 'No, keep it' }).click();
+  assert.equal((await daemon.api(`/jobs/${id}`)).state, 'running');
+  await page.getByLabel(`cancel job ${id}`).click();
+  await shoot(page, 'cancel');
+  await page.getByRole('button', { name: 'Yes, cancel it' }).click();
+  await row(page, id).getByText('cancelled').waitFor();
+
+  await page.getByLabel(`remove job ${id}`).click();
+  await page.keyboard.press('Escape');
+  assert.equal((await daemon.api(`/jobs/${id}`)).state, 'cancelled');
+  await page.getByLabel(`remove job ${id}`).click();
+  await page.getByRole('button', { name: 'Yes, remove it' }).click();
+  await row(page, id).waitFor({ state: 'detached' });
+  assert.deepEqual(wrong, []);
+  await page.close();
+});
+
+test('search and state filter, kept in the address', async () => {
+  const { page, wrong } = await openPage(browser, `${daemon.url}/#/?q=2`);
+  await row(page, 2).waitFor();
+  assert.equal(await page.locator('tr[data-job]').count(), 1);
+  await page.getByLabel('Search').fill('');
+  await row(page, 1).waitFor();
+  await page.getByLabel('State').selectOption('failed');
+  await page.getByText('No job fits').waitFor();
+  await page.waitForURL(/state=failed/);
+  await page.getByLabel('State').selectOption('done');
+  await row(page, 1).waitFor();
+  assert.deepEqual(wrong, []);
+  await page.close();
+});
+
+test('jobs are picked and compared by keyboard alone', async () => {
+  const { page, wrong } = await openPage(browser, daemon.url);
+  await row(page, 1).waitFor();
+  for (const id of [2, 1]) {
+    await page.getByLabel(`compare job ${id}`).focus();
+    await page.keyboard.press('Space');
+  }
+  await page.getByRole('link', { name: 'Compare 2 jobs' }).focus();
+  await page.keyboard.press('Enter');
+  await page.waitForURL(/#\/jobs\/1,2/);
+  await page.locator('#epoch').focus();
+  await page.keyboard.press('ArrowLeft');
+  await page.locator('#epoch-label', { hasText: '1 of 2' }).waitFor();
+  assert.deepEqual(wrong, []);
+  await page.close();
+});
