@@ -30,6 +30,7 @@ static int fill(const struct rig *rig, const struct data *d, int64_t first)
     int n = 0;
 
     slot->values = NULL;
+    slot->by_index = false;
     for (; n < rig->full.n && first + n < d->n; n++)
         slot->index[n] = (int32_t)(first + n);
     data_batch(d, 1, slot->index, n, slot->pixels, slot->labels);

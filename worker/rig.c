@@ -82,6 +82,42 @@ int rig_open(struct rig *rig, const struct job *job, const struct taps *taps,
     return rc;
 }
 
+static int32_t place_of(const struct data *d, int32_t image)
+{
+    return d->picked ? d->picked[image] : image;
+}
+
+int rig_reside(struct rig *rig, const struct data *d, struct error *err)
+{
+    struct plan *const plans[] = { rig->full.plan, rig->tail.plan };
+    struct images im = { d->pixels, d->labels, 0, d->side, d->side };
+    int held = d->pixels && d->augment == AUGMENT_NONE;
+
+    for (int32_t i = 0; i < d->n; i++)
+        if (im.n <= place_of(d, i))
+            im.n = (int64_t)place_of(d, i) + 1;
+    for (int i = 0; i < 2 && held > 0; i++)
+        if (plans[i])
+            held = rig->backend->reside(plans[i], &im, err);
+    rig->resident = held > 0;
+    return held < 0 ? held : 0;
+}
+
+void rig_fill(const struct rig *rig, struct slot *slot, const struct data *d,
+              int epoch, const int32_t *image, int n)
+{
+    slot->values = NULL;
+    slot->by_index = rig->resident;
+    if (!rig->resident) {
+        data_batch(d, epoch, image, n, slot->pixels, slot->labels);
+        return;
+    }
+    for (int i = 0; i < n; i++) {
+        slot->index[i] = place_of(d, image[i]);
+        slot->labels[i] = d->labels[slot->index[i]];
+    }
+}
+
 static void close_part(const struct rig *rig, struct rig_part *part)
 {
     if (part->plan)

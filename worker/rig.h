@@ -7,6 +7,7 @@
 #pragma once
 #include "common/job.h"
 #include "model/backend.h"
+#include "worker/data.h"
 #include "worker/taps.h"
 
 enum { RIG_SLOTS = 2 };                 // one is filled while the other runs
@@ -26,6 +27,7 @@ struct rig {
     struct rig_part       full, tail;
     int64_t               steps_per_epoch, images_per_epoch;
     bool                  leftover;     // a single image that no step takes
+    bool                  resident;     // the device holds the images
 };
 
 // How n images are cut into batches: fills the sizes and counts of rig.
@@ -38,6 +40,14 @@ int  rig_cut(struct rig *rig, int64_t n, int batch, struct error *err);
 int  rig_open(struct rig *rig, const struct job *job, const struct taps *taps,
               struct error *err);
 void rig_close(struct rig *rig);
+
+// Offers the images to the device, where batches then name them by number. It
+// may not want them: then, and when they are augmented or made as they are asked
+// for, batches go as pixels.
+int  rig_reside(struct rig *rig, const struct data *d, struct error *err);
+// Puts the images image[0..n-1] of d into a slot of a part with n of them.
+void rig_fill(const struct rig *rig, struct slot *slot, const struct data *d,
+              int epoch, const int32_t *image, int n);
 
 // The part that takes step s of an epoch, and the slot it uses for it.
 const struct rig_part *rig_part_of(const struct rig *rig, int64_t s);

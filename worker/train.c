@@ -142,7 +142,8 @@ static void open_rig(void *run)         // on the lane
 {
     struct run *r = run;
     r->err.code = 0;
-    if (rig_open(&r->rig, r->job, &r->taps, &r->err) == 0)
+    if (rig_open(&r->rig, r->job, &r->taps, &r->err) == 0 &&
+        rig_reside(&r->rig, r->data, &r->err) == 0)
         keep_load(&r->keep, &r->rig, r->job->train.seed, &r->err);
 }
 
@@ -230,11 +231,9 @@ static int prepare(struct run *r)
 static void fill(struct run *r, int64_t s)
 {
     const struct rig_part *part = rig_part_of(&r->rig, s);
-    struct slot *slot = part->slots[rig_slot_of(&r->rig, s)];
 
-    slot->values = NULL;
-    data_batch(r->data, r->progress.epoch, r->order + s * r->rig.full.n,
-               part->n, slot->pixels, slot->labels);
+    rig_fill(&r->rig, part->slots[rig_slot_of(&r->rig, s)], r->data,
+             r->progress.epoch, r->order + s * r->rig.full.n, part->n);
 }
 
 static void run_step(void *arg)         // on the lane
