@@ -23,8 +23,8 @@ int  dnn_graph_new(const struct dnn_target *t, const struct dnn_conv *at,
 void dnn_graph_free(struct dnn_graph *g);               // NULL is fine
 
 // Finalised plans, cuDNN's best guess first, none that may give other bits the
-// next time or, unless at->tf32, that rounds f32 or goes by FFT or Winograd. How
-// many, at most `most`; the
+// next time or, unless at->tf32, that rounds f32 or goes by FFT or Winograd.
+// How many, at most `most`; the
 // caller destroys them, and before the graph.
 int  dnn_graph_plans(const struct dnn_target *t, const struct dnn_graph *g,
                      const struct dnn_conv *at, int most,

@@ -43,7 +43,8 @@ static void fill_pixel(int32_t *first, int32_t *count, int32_t *weight, int o,
 {
     double support = support_of(in, out), sum = 0;
     double center = (o + 0.5) * ((double)in / out);
-    int from = (int)(center - support + 0.5), to = (int)(center + support + 0.5);
+    int from = (int)(center - support + 0.5);
+    int to = (int)(center + support + 0.5);
 
     from = from < 0 ? 0 : from;
     to = to > in ? in : to;

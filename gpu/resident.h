@@ -13,8 +13,8 @@ struct resident {
     int32_t       *tables;              // the block they lie in
 };
 
-// 1 = held, 0 = there is no room for it, or another set is held: steps that were
-// captured read that. to_h, to_w: the network's.
+// 1 = held, 0 = there is no room for it, or another set is held: steps that
+// were captured read that. to_h, to_w: the network's.
 int  resident_take(struct resident *r, const struct images *im, int to_h,
                    int to_w, cudaStream_t stream, struct error *err);
 void resident_drop(struct resident *r);

@@ -14,7 +14,7 @@
 static const size_t sizes[] = { 1, 8, 37, 1000, 4099 };
 enum { SIZES = sizeof sizes / sizeof *sizes };
 
-// ---- number by number ----------------------------------------------------------
+// ---- number by number -------------------------------------------------------
 
 static void check_eltwise(enum elem e, size_t n)
 {
@@ -63,7 +63,7 @@ static void test_bf16_rounds_to_even(void **state)
     assert_true(back[1] == 1 && back[2] == 1.015625f);
 }
 
-// ---- bias ----------------------------------------------------------------------
+// ---- bias -------------------------------------------------------------------
 
 static void check_bias(struct grid g)
 {
@@ -97,7 +97,7 @@ static void test_bias(void **state)
     check_bias((struct grid){ ELEM_BF16, 1, 3 });
 }
 
-// ---- pooling -------------------------------------------------------------------
+// ---- pooling ----------------------------------------------------------------
 
 static size_t at(int h, int w, int c, struct pool p, int n)
 {
@@ -201,7 +201,7 @@ static void test_avgpool(void **state)
                                  .c = 9 }, false);
 }
 
-// ---- loss ----------------------------------------------------------------------
+// ---- loss -------------------------------------------------------------------
 
 // Labels -1 are padding. far: logits whose exponentials overflow.
 static void check_xent(int n, int c, bool far)
@@ -258,7 +258,7 @@ static void test_xent(void **state)
     check_xent(4, 129, true);
 }
 
-// ---- norms ---------------------------------------------------------------------
+// ---- norms ------------------------------------------------------------------
 
 static void test_norms_of_any_size(void **state)
 {
@@ -341,7 +341,7 @@ static void test_means_deviations_zeros_differences(void **state)
     check_measures(ELEM_BF16);
 }
 
-// ---- input ---------------------------------------------------------------------
+// ---- input ------------------------------------------------------------------
 
 static uint8_t *bytes(size_t n, uint64_t seed)
 {
@@ -449,7 +449,7 @@ static void test_images_are_resized_as_pillow_does(void **state)
     check_resize(1, 1, 5, 4);
 }
 
-// ---- layouts -------------------------------------------------------------------
+// ---- layouts ----------------------------------------------------------------
 
 static void test_layouts_come_back(void **state)
 {

@@ -67,7 +67,7 @@ static double norms_off(const double *is, const double *want, int n)
     return off;
 }
 
-// ---- the same as the reference -------------------------------------------------
+// ---- the same as the reference ----------------------------------------------
 
 // Two steps against the reference device. In float32 the first one agrees to
 // some 1e-4: 20 layers with their norms, and relu masks that flip. bf16 has 8
@@ -77,8 +77,8 @@ static void whole_net(bool skip, enum precision precision, double tolerance)
     struct graph *g = net(skip, BATCH);
     struct plan *ref = compile_with(&backend_reference, g,
                                     (struct plan_opts){ 0 });
-    struct plan *gpu = compile_with(&backend_cuda, g,
-                                    (struct plan_opts){ .precision = precision });
+    struct plan_opts o = { .precision = precision };
+    struct plan *gpu = compile_with(&backend_cuda, g, o);
     double *want = xcalloc((size_t)g->n_taps, sizeof *want);
     double *is = xcalloc((size_t)g->n_taps, sizeof *is);
     float *x = images_of(g, 1);
@@ -116,7 +116,7 @@ static void test_bf16_keeps_magnitudes(void **state)
     whole_net(true, PREC_BF16, 0.1);
 }
 
-// ---- the same twice ------------------------------------------------------------
+// ---- the same twice ---------------------------------------------------------
 
 // Loss and norms of three steps.
 static double *history(const struct graph *g, struct plan_opts o)
@@ -164,7 +164,7 @@ static void test_fused_is_unfused(void **state)
     graph_free(g);
 }
 
-// ---- images --------------------------------------------------------------------
+// ---- images -----------------------------------------------------------------
 
 static uint8_t *pixels_of(int n)
 {
@@ -232,7 +232,7 @@ static void test_images_by_three_ways(void **state)
     free(pixels), free(values);
 }
 
-// ---- what does not fit ---------------------------------------------------------
+// ---- what does not fit ------------------------------------------------------
 
 static void test_too_large_is_refused_before_it_starts(void **state)
 {

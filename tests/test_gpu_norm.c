@@ -138,7 +138,7 @@ static void test_a_constant_has_no_variance(void **state)
     norm_free(&t);
 }
 
-// ---- normalising ---------------------------------------------------------------
+// ---- normalising ------------------------------------------------------------
 
 static struct norm_scale scale_of(const struct norm *t)
 {
@@ -210,7 +210,7 @@ static void test_nan_stays_nan(void **state)
     norm_free(&t);
 }
 
-// ---- backward ------------------------------------------------------------------
+// ---- backward ---------------------------------------------------------------
 
 static void run_backward(struct norm *t, bool masked, bool adds_z, bool adds_x,
                          double *squares)

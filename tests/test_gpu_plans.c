@@ -52,7 +52,7 @@ static cudnnBackendDescriptor_t describe(const struct card *c)
     return d;
 }
 
-// ---- what the networks need ----------------------------------------------------
+// ---- what the networks need -------------------------------------------------
 
 struct wishes { struct dnn_conv *all; int n; };
 
@@ -114,7 +114,7 @@ static struct wishes wishes_of(int batch, int size, enum precision precision)
     return w;
 }
 
-// ---- asking --------------------------------------------------------------------
+// ---- asking -----------------------------------------------------------------
 
 static void ask(const struct card *card, int batch, int size,
                 enum precision precision)
