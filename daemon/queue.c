@@ -193,6 +193,30 @@ int queue_change_own(struct queue *q, struct active *a, const char *state,
     return rc;
 }
 
+int queue_save_row(struct queue *q, const struct job_row *row,
+                   struct error *err)
+{
+    int rc = store_begin(q->store, err);
+
+    if (rc)
+        return rc;
+    rc = store_update_job(q->store, row, err);
+    if (rc)
+        store_rollback(q->store);
+    else
+        rc = store_commit(q->store, err);
+    return rc;
+}
+
+void queue_take_row(struct queue *q, struct active *a, struct job_row *row)
+{
+    pthread_mutex_lock(&q->table);
+    job_row_clear(&a->row);
+    a->row = *row;
+    pthread_mutex_unlock(&q->table);
+    *row = (struct job_row){ 0 };
+}
+
 // A change of the row that has no event.
 int queue_change_row(struct queue *q, struct active *a, const char *state,
                       const char *wish, struct error *err)
@@ -202,23 +226,11 @@ int queue_change_row(struct queue *q, struct active *a, const char *state,
     row_copy(&row, &a->row);
     set_text(&row.state, state);
     set_text(&row.wish, wish);
-    int rc = store_begin(q->store, err);
-    if (!rc) {
-        rc = store_update_job(q->store, &row, err);
-        if (rc)
-            store_rollback(q->store);
-        else
-            rc = store_commit(q->store, err);
-    }
-    if (rc) {
-        job_row_clear(&row);
-        return rc;
-    }
-    pthread_mutex_lock(&q->table);
-    job_row_clear(&a->row);
-    a->row = row;
-    pthread_mutex_unlock(&q->table);
-    return 0;
+    int rc = queue_save_row(q, &row, err);
+    if (!rc)
+        queue_take_row(q, a, &row);
+    job_row_clear(&row);
+    return rc;
 }
 
 // Opening.

@@ -50,6 +50,14 @@ int  queue_cancel(struct queue *q, int64_t id, struct error *err);
 // again. ERR_STATE when it has ended or is paused; when it is not paused.
 int  queue_pause(struct queue *q, int64_t id, struct error *err);
 int  queue_resume(struct queue *q, int64_t id, struct error *err);
+// Any job, ended ones too. NULL = stays.
+int  queue_edit(struct queue *q, int64_t id, const char *name,
+                const int *priority, struct error *err);
+// A job that waits, to the place before another that waits, or to the end (0).
+// It takes on a priority that fits there. ERR_STATE when it does not wait,
+// ERR_SPEC when the other one does not.
+int  queue_move(struct queue *q, int64_t id, int64_t before,
+                struct error *err);
 // Its row, events and log. ERR_STATE when it has not ended, or when a job that
 // waits names it in `after`.
 int  queue_remove(struct queue *q, int64_t id, struct error *err);

@@ -122,45 +122,6 @@ int queue_cancel(struct queue *q, int64_t id, struct error *err)
     return rc;
 }
 
-int queue_pause(struct queue *q, int64_t id, struct error *err)
-{
-    int rc;
-
-    pthread_mutex_lock(&q->order);
-    struct active *a = queue_find(q, id);
-    if (!a)
-        rc = not_active(q, id, "paused", err);
-    else if (!strcmp(a->row.state, "paused") ||
-             !strcmp(a->row.wish, "cancel"))
-        rc = fail(err, ERR_STATE, "job %" PRId64 " is %s and cannot be paused",
-                  id, *a->row.wish ? "being cancelled" : a->row.state);
-    else if (!strcmp(a->row.state, "queued"))
-        rc = queue_change_own(q, a, "paused", event_new("paused"), err);
-    else
-        rc = queue_change_row(q, a, a->row.state, "pause", err);
-    queue_wake(q);
-    pthread_mutex_unlock(&q->order);
-    return rc;
-}
-
-int queue_resume(struct queue *q, int64_t id, struct error *err)
-{
-    int rc;
-
-    pthread_mutex_lock(&q->order);
-    struct active *a = queue_find(q, id);
-    if (!a)
-        rc = not_active(q, id, "resumed", err);
-    else if (strcmp(a->row.state, "paused") != 0)
-        rc = fail(err, ERR_STATE, "job %" PRId64 " is %s and cannot be resumed",
-                  id, a->row.state);
-    else
-        rc = queue_change_own(q, a, "queued", event_new("resumed"), err);
-    queue_wake(q);
-    pthread_mutex_unlock(&q->order);
-    return rc;
-}
-
 static int may_remove(struct queue *q, int64_t id, struct error *err)
 {
     struct active *a = queue_find(q, id);

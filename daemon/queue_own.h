@@ -1,7 +1,8 @@
-/* daemon/queue_own.h: what the three files of the queue share. Not for others.
+/* daemon/queue_own.h: what the four files of the queue share. Not for others.
  *
  * queue.c keeps the list and commits changes, queue_ask.c is what people ask
- * for, queue_run.c what the supervisor does.
+ * for, queue_steer.c what they want changed, queue_run.c what the supervisor
+ * does.
  */
 #pragma once
 #include <pthread.h>
@@ -51,6 +52,16 @@ int  queue_change_own(struct queue *q, struct active *a, const char *state,
 // A change of the row that has no event.
 int  queue_change_row(struct queue *q, struct active *a, const char *state,
                       const char *wish, struct error *err);
+
+// Commits a row; then it takes the place of a's, and row is empty.
+int  queue_save_row(struct queue *q, const struct job_row *row,
+                    struct error *err);
+void queue_take_row(struct queue *q, struct active *a, struct job_row *row);
+
+// Whose turn it is: the higher priority, then the lower rank, which is the id
+// unless the job was moved.
+int64_t queue_rank(const struct active *a);
+bool    queue_goes_first(const struct active *a, const struct active *b);
 
 // Tells the supervisor to look.
 void queue_wake(struct queue *q);

@@ -64,14 +64,14 @@ static int fail_hopeless(struct queue *q, struct error *err)
     return rc;
 }
 
-// The highest priority first, then the oldest.
+// The highest priority first, then the order that people gave, then the oldest.
 static struct active *choose(struct queue *q)
 {
     struct active *best = NULL;
     char why[200];
 
     for (struct active *a = q->jobs; a; a = a->next)
-        if (is_queued(a) && (!best || a->row.priority > best->row.priority) &&
+        if (is_queued(a) && (!best || queue_goes_first(a, best)) &&
             judge(q, a, why, sizeof why) == MAY_START)
             best = a;
     return best;

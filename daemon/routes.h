@@ -14,6 +14,18 @@ handler routes_login, routes_login_link;
 handler routes_submit, routes_list, routes_job, routes_remove, routes_cancel,
         routes_events, routes_all_events, routes_log;
 
+// routes_steer.c: changing jobs that are there. routes_checkpoints.c.
+handler routes_pause, routes_resume, routes_clone, routes_move, routes_edit,
+        routes_checkpoints, routes_checkpoint;
+
+// Tells a client about a job that it cannot have changed: 404, or 409 with the
+// state it is in.
+void routes_refuse_state(struct request *rq, struct reply *rp,
+                         const struct error *err);
+// Submits a job for routes_submit() and routes_clone().
+void routes_submit_job(struct request *rq, const struct job *job,
+                       struct reply *rp);
+
 // routes_views.c: what people ask about a job's records.
 handler routes_gradients, routes_gradients_csv, routes_histograms,
         routes_profile, routes_verdict, routes_job_metrics;

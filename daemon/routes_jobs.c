@@ -108,7 +108,8 @@ static bool read_once(struct request *rq, struct reply *rp, struct once *once,
     return true;
 }
 
-static void submit(struct request *rq, const struct job *job, struct reply *rp)
+void routes_submit_job(struct request *rq, const struct job *job,
+                       struct reply *rp)
 {
     struct error err = { 0 };
     struct once once = { 0 };
@@ -151,7 +152,7 @@ void routes_submit(struct request *rq, struct reply *rp)
         if (plan)
             reply_json(rp, 200, plan);
     } else {
-        submit(rq, job, rp);
+        routes_submit_job(rq, job, rp);
     }
     job_free(job);
 }
@@ -223,7 +224,7 @@ void routes_job(struct request *rq, struct reply *rp)
 // Changing.
 
 // A 409 also says what state the job is in.
-static void refuse_state(struct request *rq, struct reply *rp,
+void routes_refuse_state(struct request *rq, struct reply *rp,
                          const struct error *err)
 {
     json_t *job = NULL, *problem;
@@ -246,7 +247,7 @@ void routes_cancel(struct request *rq, struct reply *rp)
     json_t *job;
 
     if (queue_cancel(rq->server->queue, rq->id, &err) != 0)
-        refuse_state(rq, rp, &err);
+        routes_refuse_state(rq, rp, &err);
     else if (queue_job(rq->server->queue, rq->id, &job, &err) != 0)
         reply_error(rp, &err);
     else
@@ -257,10 +258,12 @@ void routes_remove(struct request *rq, struct reply *rp)
 {
     struct error err = { 0 };
 
-    if (queue_remove(rq->server->queue, rq->id, &err) != 0)
-        refuse_state(rq, rp, &err);
-    else
-        rp->status = 204;
+    if (queue_remove(rq->server->queue, rq->id, &err) != 0) {
+        routes_refuse_state(rq, rp, &err);
+        return;
+    }
+    checkpoints_remove(rq->server, rq->id);
+    rp->status = 204;
 }
 
 // Events.

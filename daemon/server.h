@@ -33,3 +33,4 @@ struct server {                     // open before the first request; but for
 
 // Where a job's checkpoints are. Caller owns.
 char *checkpoints_of(const struct server *s, int64_t job);
+void  checkpoints_remove(const struct server *s, int64_t job);

@@ -109,19 +109,32 @@ static bool check_network(const struct job *job, struct reply *rp)
     return ok;
 }
 
-struct job *submit_read(struct request *rq, struct reply *rp)
+json_t *submit_body(struct request *rq, struct reply *rp)
 {
     struct error err = { 0 };
-    json_t *problems = NULL, *spec = job_load_text(rq->body, rq->body_len,
-                                                   &err);
-    const struct config *c = rq->server->config;
+    json_t *body = job_load_text(rq->body, rq->body_len, &err);
 
-    if (!spec) {
+    if (!body)
         reply_problem(rp, 400, NULL, "%s", err.text);
-        return NULL;
-    }
-    struct job *job = job_parse(spec, &problems);
+    return body;
+}
+
+struct job *submit_read(struct request *rq, struct reply *rp)
+{
+    json_t *spec = submit_body(rq, rp);
+    struct job *job = spec ? submit_check(rq, spec, rp) : NULL;
+
     json_decref(spec);
+    return job;
+}
+
+struct job *submit_check(struct request *rq, const json_t *spec,
+                         struct reply *rp)
+{
+    json_t *problems = NULL;
+    const struct config *c = rq->server->config;
+    struct job *job = job_parse(spec, &problems);
+
     if (!job) {
         int n = (int)json_array_size(problems);
         reply_problem(rp, 422, problems, "the job has %d mistake%s", n,

@@ -8,6 +8,10 @@
 
 // The job in the request's body, or NULL with the problem in rp. Caller frees.
 struct job *submit_read(struct request *rq, struct reply *rp);
+// The same from a spec; of a request's body: an object, or NULL.
+struct job *submit_check(struct request *rq, const json_t *spec,
+                         struct reply *rp);
+json_t     *submit_body(struct request *rq, struct reply *rp);
 
 // {"spec", "parameters", "layers", "steps_per_epoch", "memory_bytes"} of a job
 // that submit_read() has passed; looks through its data set's folders. NULL

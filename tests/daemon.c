@@ -35,7 +35,9 @@ static void find_programs(char daemon[PATH_MAX], char worker[PATH_MAX])
     self[n > 0 ? n : 0] = '\0';
     char *dir = dirname(self);
     snprintf(daemon, PATH_MAX, "%.3000s/../daemon/gradwatchd", dir);
-    snprintf(worker, PATH_MAX, "%.3000s/fake_worker", dir);
+    const char *other = getenv("GRADWATCH_TEST_WORKER");
+    snprintf(worker, PATH_MAX, "%.3000s/%s", dir,
+             other ? other : "fake_worker");
 }
 
 // Forks and executes it with its stdout at *out and its stderr at err_fd.
