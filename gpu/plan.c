@@ -41,23 +41,26 @@ static int gpu_collect(struct plan *plan, struct result *out,
     return step_collect(of(plan), out, err);
 }
 
-// Without a driver or a device: 0.
+// Without a driver or a device: 0. What is free shows only to a process with a
+// context on the card, which takes seconds and memory there: the current one is
+// asked, the others tell what they have in all.
 static int gpu_probe(struct device_info *out, int max)
 {
-    int n = 0;
+    int n = 0, current = 0;
 
-    if (cudaGetDeviceCount(&n) != cudaSuccess)
+    if (cudaGetDeviceCount(&n) != cudaSuccess ||
+        cudaGetDevice(&current) != cudaSuccess)
         return 0;
     for (int i = 0; i < n && i < max; i++) {
         struct cudaDeviceProp device;
 
         memset(&out[i], 0, sizeof out[i]);
-        if (cudaGetDeviceProperties(&device, i) != cudaSuccess ||
-            cudaSetDevice(i) != cudaSuccess ||
-            cudaMemGetInfo(&out[i].bytes_free, &out[i].bytes_total) !=
-            cudaSuccess)
+        if (cudaGetDeviceProperties(&device, i) != cudaSuccess)
             return i;
         snprintf(out[i].name, sizeof out[i].name, "%.63s", device.name);
+        out[i].bytes_total = out[i].bytes_free = device.totalGlobalMem;
+        if (i == current)
+            cudaMemGetInfo(&out[i].bytes_free, &out[i].bytes_total);
     }
     return n;
 }

@@ -18,8 +18,8 @@ void tap_free(struct tap_plan *t);      // NULL is fine
 
 // While a step is captured: taps whose numbers are complete when this stage
 // begins, or ends; those of the parameters, before the update, and behind it
-// the changes that it made, if any are asked for; the results, into out and score
-// (pinned).
+// the changes that it made, if any are asked for; the results, into out and
+// score (pinned).
 void tap_begin(struct gpu_plan *p, int stage);
 void tap_after(struct gpu_plan *p, int stage);
 void tap_params(struct gpu_plan *p);
