@@ -7,7 +7,6 @@
 
 #include "common/clock.h"
 #include "common/mem.h"
-#include "daemon/openapi.h"
 #include "version.h"
 
 #define JSON "application/json"
@@ -27,7 +26,6 @@ const struct route http_routes[] = {
     { "/metrics",        TEXT, .get = routes_metrics,
       .access = ACCESS_METRICS },
     { API,               JSON, .get = routes_api },
-    { API "/openapi.json", JSON, .get = routes_openapi },
     { API "/login",      JSON, .post = routes_login },
     { API "/devices",    JSON, .get = routes_devices },
     { API "/models",     JSON, .get = routes_models },
@@ -35,16 +33,8 @@ const struct route http_routes[] = {
     { API "/datasets",   JSON, .get = routes_datasets },
     { API "/events",     SSE,  .get = routes_all_events },
     { API "/jobs",       JSON, .get = routes_list, .post = routes_submit },
-    { JOB,               JSON, .get = routes_job, .patch = routes_edit,
-      .delete = routes_remove },
+    { JOB,               JSON, .get = routes_job, .delete = routes_remove },
     { JOB "/cancel",     JSON, .post = routes_cancel },
-    { JOB "/pause",      JSON, .post = routes_pause },
-    { JOB "/resume",     JSON, .post = routes_resume },
-    { JOB "/clone",      JSON, .post = routes_clone },
-    { JOB "/move",       JSON, .post = routes_move },
-    { JOB "/checkpoints", JSON, .get = routes_checkpoints },
-    { JOB "/checkpoints/{word}", "application/octet-stream",
-      .get = routes_checkpoint },
     { JOB "/events",     SSE,  .get = routes_events },
     { JOB "/log",        TEXT, .get = routes_log },
     { JOB "/gradients",  JSON, .get = routes_gradients },
@@ -140,12 +130,6 @@ void routes_api(struct request *rq, struct reply *rp)
         "jobs", API "/jobs", "events", API "/events", "models", API "/models",
         "datasets", API "/datasets", "devices", API "/devices",
         "compare", API "/compare"));
-}
-
-void routes_openapi(struct request *rq, struct reply *rp)
-{
-    (void)rq;
-    reply_json(rp, 200, openapi_make());
 }
 
 // Prometheus.
