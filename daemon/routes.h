@@ -5,7 +5,7 @@
 // routes.c: the daemon itself. routes_what.c: what there is to train.
 handler routes_page, routes_file, routes_health, routes_ready, routes_metrics,
         routes_api, routes_devices, routes_models, routes_model,
-        routes_datasets;
+        routes_datasets, routes_openapi;
 
 // routes_login.c: how a browser gets in.
 handler routes_login, routes_login_link;
