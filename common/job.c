@@ -205,10 +205,30 @@ static void settle_source(const json_t *spec, struct job *job, json_t *list)
                 "data.path needs data.root, the root it lies below");
 }
 
+bool job_arch_has_no_skip(const char *arch)
+{
+    return !strncmp(arch, "vgg", 3);
+}
+
+static void settle_skip(const json_t *spec, struct job *job, json_t *list)
+{
+    bool any = false;
+    for (int s = 0; s < JOB_STAGES; s++)
+        any |= job->model.skip[s];
+    if (any && job_arch_has_no_skip(job->model.arch))
+        problem(list, pointer_of("model.skip", -1), find(spec, "model.skip"),
+                "model.skip must be false for %s, which has no skip "
+                "connections", job->model.arch);
+}
+
 static void settle_name(struct job *job)
 {
     char stages[64] = "";
     int n = 0;
+    if (job_arch_has_no_skip(job->model.arch)) {
+        strcpy(job->name, job->model.arch);
+        return;
+    }
     for (int s = 0; s < JOB_STAGES; s++) {
         if (!job->model.skip[s])
             continue;
@@ -223,6 +243,7 @@ static void settle_name(struct job *job)
 static void settle(const json_t *spec, struct job *job, json_t *list)
 {
     settle_source(spec, job, list);
+    settle_skip(spec, job, list);
     if (!find(spec, "name"))
         settle_name(job);
     if (!find(spec, "train.lr"))

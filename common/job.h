@@ -100,6 +100,9 @@ void        job_free(struct job *job);
 // Strict JSON text: no duplicate keys, no more than 32 deep, one object.
 json_t     *job_load_text(const char *text, size_t len, struct error *err);
 
+// Whether a network is made without skip connections: model.skip must be false.
+bool job_arch_has_no_skip(const char *arch);
+
 // The table, for those who make options, documents and forms of it.
 struct job_field {
     const char *path;           // "train.batch"

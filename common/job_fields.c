@@ -23,7 +23,8 @@ const struct job_field job_table[] = {
       "from model and skip when not given" },
 
     { "model.arch", .option = "--arch", .kind = &kind_word_text, AT(model.arch),
-      .values = "resnet18|resnet34|resnet50|resnet101|resnet152",
+      .values = "resnet18|resnet34|resnet50|resnet101|resnet152|vgg11|vgg13|"
+      "vgg16|vgg19|vgg38",
       .fallback = "\"resnet50\"", .help = "the network" },
     { "model.skip", .option = "--skip", .kind = &kind_skip, AT(model.skip),
       .values = "true|false|list of stages", .flag = true,
@@ -31,7 +32,8 @@ const struct job_field job_table[] = {
       "the stages named (layer1..layer4)" },
     { "model.norm", .option = "--norm", .kind = &kind_word, AT(model.norm),
       .values = "batch|none", .fallback = "\"batch\"",
-      .help = "normalisation; without, convolutions have biases" },
+      .help = "normalisation; without it, convolutions of a resnet have "
+      "biases" },
     { "model.init", .option = "--init", .kind = &kind_word, AT(model.init),
       .values = "pytorch|kaiming", .fallback = "\"pytorch\"",
       .help = "first weights: uniform by fan-in, or normal by fan-out" },
@@ -157,7 +159,6 @@ const int job_n_fields = sizeof job_table / sizeof job_table[0];
 // Values that a later version brings: refused by name, not as unknown. A row
 // goes when its value works. No value: the field as a whole, unless null.
 static const struct { const char *path, *value; } later[] = {
-    { "model.arch", "vgg*" },
     { "model.init", "checkpoint:*" },
     { "record.quantities", "grad_sample" },
     { "record.quantities", "branch_share" },

@@ -102,6 +102,16 @@ bool graph_is_layer(const struct graph *g, int node)
     return g->nodes[node].op == OP_CONV || g->nodes[node].op == OP_LINEAR;
 }
 
+bool graph_is_linear(const struct graph *g, int node)
+{
+    const struct node *n = &g->nodes[node];
+    struct shape y = graph_shape(g, n->out);
+
+    return n->op == OP_LINEAR ||
+           (n->op == OP_CONV && n->at.conv.k > 1 && n->at.conv.pad == 0 &&
+            y.h == 1 && y.w == 1);
+}
+
 void graph_tap(struct graph *g, val v, enum side side)
 {
     if (g->err.code)
@@ -416,17 +426,20 @@ val graph_linear(struct graph *g, val x, const char *name, struct linear at)
     if (!readable(g, x, name) ||
         !at_least(g, name, "outputs", at.out, 1))
         return BAD_VAL;
-    if (s.h != 1 || s.w != 1)
-        return mistake(g, name, "takes one number per channel, not %d x %d",
-                       s.h, s.w);
+    if (s.h != s.w)
+        return mistake(g, name, "takes a square image, not %d x %d", s.h, s.w);
+    if (s.h > 1) {
+        n.op = OP_CONV;
+        n.at.conv = (struct conv){ at.out, s.h, 1, 0, true };
+    }
 
-    double bound = 1.0 / sqrt((double)s.c);
+    double bound = 1.0 / sqrt((double)s.c * s.h * s.w);
     n.param[0] = param_new(g, name, ".weight",
-                           (struct shape){ at.out, s.c, 1, 1 },
+                           (struct shape){ at.out, s.c, s.h, s.w },
                            FILL_UNIFORM, bound);
     n.param[1] = param_new(g, name, ".bias", (struct shape){ at.out, 1, 1, 1 },
                            FILL_UNIFORM, bound);
-    s.c = at.out;
+    s = (struct shape){ s.n, at.out, 1, 1 };
     return node_new(g, name, n, s);
 }
 

@@ -118,6 +118,9 @@ int  graph_only_norms(const struct graph *g, const char *backend,
 // Nodes whose output is a layer people name: convolutions and linears.
 bool graph_is_layer(const struct graph *g, int node);
 
+// Whether it is a linear layer; one of a whole image is a convolution here.
+bool graph_is_linear(const struct graph *g, int node);
+
 // Goes in front of the names of all ops that follow, its last dot included
 // ("layer1.0."); "" ends it.
 __attribute__((format(printf, 2, 3)))
@@ -135,5 +138,8 @@ val graph_relu   (struct graph *g, val x, const char *name);
 val graph_add    (struct graph *g, val a, val b, const char *name);
 val graph_maxpool(struct graph *g, val x, const char *name, struct maxpool at);
 val graph_avgpool(struct graph *g, val x, const char *name);        // to 1 x 1
+// Of an image it takes all numbers, as PyTorch's Linear behind a flatten: that is
+// a convolution whose window is the image, with the same weights in the same
+// order under the shape (out, c, h, w).
 val graph_linear (struct graph *g, val x, const char *name, struct linear at);
 val graph_xent   (struct graph *g, val logits);     // g->logits, g->loss

@@ -45,12 +45,24 @@ static int unknown(const char *arch, struct error *err)
                 names);
 }
 
+static bool net_skips(const struct net_opts *o)
+{
+    for (int s = 0; s < JOB_STAGES; s++)
+        if (o->skip[s])
+            return true;
+    return false;
+}
+
 struct graph *net_build(const struct net_opts *o, struct error *err)
 {
     int row = row_of(o->arch);
 
     if (row < 0) {
         unknown(o->arch, err);
+        return NULL;
+    }
+    if (job_arch_has_no_skip(o->arch) && net_skips(o)) {
+        fail(err, ERR_SPEC, "%s has no skip connections", o->arch);
         return NULL;
     }
     if (!(o->width > 0 && o->width <= NET_MAX_WIDTH)) {
@@ -99,7 +111,7 @@ int net_layers(const struct graph *g, struct net_layer **out)
 
         if (!graph_is_layer(g, i))
             continue;
-        bool main = g->nodes[i].op == OP_CONV && !strstr(name, "downsample");
+        bool main = !graph_is_linear(g, i) && !strstr(name, "downsample");
         depth += main;
         layers[n++] = (struct net_layer){ name, i, depth, main,
                                           graph_shape(g, v) };

@@ -3,11 +3,13 @@
 #include "common/job.h"
 #include "model/graph.h"
 
-#define NETS(X) X(resnet18) X(resnet34) X(resnet50) X(resnet101) X(resnet152)
+#define NETS(X)                                                                \
+    X(resnet18) X(resnet34) X(resnet50) X(resnet101) X(resnet152)              \
+    X(vgg11) X(vgg13) X(vgg16) X(vgg19) X(vgg38)
 
 struct net_opts {
     const char   *arch;                 // "resnet50"
-    bool          skip[JOB_STAGES];
+    bool          skip[JOB_STAGES];     // none in a vgg
     enum job_norm norm;
     enum start    start;
     double        width;                // 1 = the paper's
@@ -38,7 +40,7 @@ struct net_layer {
     int          depth;     // convolutions on the main path up to and with it;
                             // a downsample has its block's last one's
     bool         main;      // a convolution of the main path: not downsample,
-                            // not fc
+                            // not fc or classifier
     struct shape out;
 };
 int     net_layers(const struct graph *g, struct net_layer **out); // how many

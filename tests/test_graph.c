@@ -1,4 +1,5 @@
 // Builders of the graph: shapes, names, parameters, and every mistake's text.
+#include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -205,11 +206,6 @@ static void unlike(struct graph *g, val x)
     graph_add(g, x, y, "sum");
 }
 
-static void whole_image(struct graph *g, val x)
-{
-    graph_linear(g, x, "fc", (struct linear){ 10 });
-}
-
 static void loss_of_image(struct graph *g, val x)
 {
     graph_xent(g, x);
@@ -289,7 +285,6 @@ static const struct {
     { no_channels, "conv1: output channels is 0, must be 1 or more" },
     { backwards, "conv1: stride is -1, must be 1 or more" },
     { unlike, "sum: cannot add 3 x 6 x 6 and 5 x 6 x 6" },
-    { whole_image, "fc: takes one number per channel, not 6 x 6" },
     { loss_of_image, "loss: takes one number per class, not 6 x 6" },
     { two_inputs, "input: a network has one" },
     { two_losses, "loss: a network has one" },
@@ -333,9 +328,40 @@ static void test_bad_input(void **state)
     graph_free(NULL);
 }
 
+// As Linear behind a flatten: a weight for every number of the image.
+static void test_linear_takes_a_whole_image(void **state)
+{
+    (void)state;
+    struct error err = { 0 };
+
+    for (int w = 6; w < 8; w++) {
+        struct graph *g = graph_new(START_KAIMING);
+        val x = graph_input(g, (struct shape){ 2, 3, 6, w },
+                            (struct input){ 0 });
+        graph_xent(g, graph_linear(g, x, "fc", (struct linear){ 10 }));
+        if (w != 6) {
+            assert_int_equal(graph_seal(g, &err), ERR_SPEC);
+            assert_string_equal(err.text, "fc: takes a square image, not "
+                                "6 x 7");
+            graph_free(g);
+            continue;
+        }
+        assert_int_equal(graph_seal(g, &err), 0);
+        val weight = graph_find(g, "fc.weight");
+        struct shape s = graph_shape(g, weight), y = graph_shape(g, g->logits);
+        assert_true(s.n == 10 && s.c == 3 && s.h == 6 && s.w == 6);
+        assert_true(y.n == 2 && y.c == 10 && y.h == 1 && y.w == 1);
+        // PyTorch's bound for a Linear, whatever convolutions start with.
+        assert_int_equal(g->values[weight].fill, FILL_UNIFORM);
+        assert_true(g->values[weight].scale == 1 / sqrt(108));
+        graph_free(g);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_linear_takes_a_whole_image),
         cmocka_unit_test(test_shapes_and_names),
         cmocka_unit_test(test_parameters),
         cmocka_unit_test(test_defaults),

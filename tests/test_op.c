@@ -179,6 +179,11 @@ static val linear(struct graph *g, val x)
                         (struct linear){ .out = 37 });
 }
 
+static val linear_image(struct graph *g, val x)
+{
+    return graph_linear(g, x, "op", (struct linear){ .out = 21 });
+}
+
 static val avgpool(struct graph *g, val x)
 {
     return graph_avgpool(g, x, "op");
@@ -223,6 +228,8 @@ static const struct op_case cases[] = {
       0 },
     { "avgpool", { 3, 3, 7, 5 }, 24, avgpool, FEW_ROUNDINGS, 0 },
     { "linear", { 5, 3, 4, 4 }, 16, linear, FEW_ROUNDINGS, 0 },
+    { "linear of an image", { 3, 3, 5, 5 }, 16, linear_image, FEW_ROUNDINGS,
+      0 },
     { "xent", { 5, 3, 4, 4 }, 16, nothing, FEW_ROUNDINGS, 0 },
     { "xent with padding", { 5, 3, 4, 4 }, 16, nothing, FEW_ROUNDINGS, 2 },
     { "xent of padding only", { 3, 3, 4, 4 }, 16, nothing, FEW_ROUNDINGS, 3 },

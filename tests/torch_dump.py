@@ -120,6 +120,37 @@ class ResNet(nn.Module):
         return self.fc(x.mean((2, 3)))
 
 
+class VGG(nn.Module):
+    """torchvision's, without the pool to 7 x 7 and without dropout."""
+    LAYERS = {"vgg11": (1, 1, 2, 2, 2), "vgg38": (7, 7, 7, 7, 7)}
+
+    def __init__(self, case):
+        super().__init__()
+
+        def scaled(channels):
+            return max(8, math.floor(channels * case["width"] / 8 + 0.5) * 8)
+
+        rows, inputs = [], 3
+        for layers, channels in zip(self.LAYERS[case["arch"]],
+                                    (64, 128, 256, 512, 512)):
+            for _ in range(layers):
+                rows.append(nn.Conv2d(inputs, scaled(channels), 3, 1, 1))
+                inputs = scaled(channels)
+                if case["norm"] == "batch":
+                    rows.append(nn.BatchNorm2d(inputs))
+                rows.append(nn.ReLU())
+            rows.append(nn.MaxPool2d(2, 2))
+        self.features = nn.Sequential(*rows)
+        side, hidden = case["image_size"] // 32, scaled(4096)
+        self.classifier = nn.Sequential(
+            nn.Linear(inputs * side * side, hidden), nn.ReLU(), nn.Identity(),
+            nn.Linear(hidden, hidden), nn.ReLU(), nn.Identity(),
+            nn.Linear(hidden, case["classes"]))
+
+    def forward(self, x):
+        return self.classifier(self.features(x).flatten(1))
+
+
 def fill(net, seed):
     modules = dict(net.named_modules())
     with torch.no_grad():
@@ -161,7 +192,7 @@ def optimizer_of(case, net):
 
 
 def train(case):
-    net = ResNet(case).double()
+    net = (VGG if case["arch"] in VGG.LAYERS else ResNet)(case).double()
     fill(net, case["seed"])
     optimizer = optimizer_of(case, net)
     layers = [(n, m) for n, m in net.named_modules()
@@ -263,6 +294,11 @@ CASES = {
     "first_skip": case("resnet50", True, batches=[4]),
     "first_plain": case("resnet50", False, batches=[4]),
     "slow_skip": case("resnet50", True, batches=[4, 4, 4], lr=1e-6),
+    # 64 px: classifier.0 takes 2 x 2.
+    "vgg11": case("vgg11", False, norm="none", width=0.125, lr=0.01),
+    "vgg11_norm": case("vgg11", False, width=0.125, lr=0.01, batches=[4, 4, 3]),
+    "vgg38": case("vgg38", False, width=0.125, lr=0.01, image_size=32,
+                  batches=[8, 8, 8]),
     # For tests/test_physics.c: gradient norms of one larger step.
     "physics_plain": physics(False, "batch"),
     "physics_skip": physics(True, "batch"),

@@ -58,8 +58,8 @@ static void content_clear(struct content *c)
 static bool is_linear(const struct graph *g, val v)
 {
     for (int i = 0; i < g->n_nodes; i++)
-        if (g->nodes[i].op == OP_LINEAR && g->nodes[i].param[0] == v)
-            return true;
+        if (g->nodes[i].param[0] == v)
+            return graph_is_linear(g, i);
     return false;
 }
 
@@ -70,6 +70,8 @@ static void set_dims(struct st_tensor *t, const struct graph *g, val v)
     int64_t dims[] = { s.n, s.c, s.h, s.w };
 
     t->n_dims = s.c * s.h * s.w == 1 ? 1 : is_linear(g, v) ? 2 : 4;
+    if (t->n_dims == 2)                 // flattened, if it was an image
+        dims[1] = (int64_t)s.c * s.h * s.w;
     memcpy(t->dims, dims, sizeof dims);
 }
 
