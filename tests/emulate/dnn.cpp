@@ -96,11 +96,11 @@ size_t dnn_workspace(const struct dnn_plan *)
 }
 
 int dnn_run(struct dnn *, const struct dnn_plan *p, void *x, void *w, void *y,
-            void *workspace, cudaStream_t, struct error *)
+            void *workspace, cudaStream_t stream, struct error *)
 {
     struct dnn_conv at = p->at;
 
-    emulate_enqueue([=] {
+    emulate_enqueue(stream, [=] {
         memset(workspace, 0xff, WORKSPACE);
         run_conv(at, x, w, y);
     });
@@ -156,11 +156,11 @@ static void run_linear(const struct blas_linear a, float *x, float *w, float *y)
 }
 
 int blas_run(struct blas *, const struct blas_plan *p, float *x, float *w,
-             float *y, void *workspace, cudaStream_t, struct error *)
+             float *y, void *workspace, cudaStream_t stream, struct error *)
 {
     struct blas_linear at = p->at;
 
-    emulate_enqueue([=] {
+    emulate_enqueue(stream, [=] {
         memset(workspace, 0xff, BLAS_WORKSPACE);
         run_linear(at, x, w, y);
     });

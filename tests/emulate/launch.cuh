@@ -60,15 +60,16 @@ static inline unsigned atomicAdd(unsigned *x, unsigned y)
     return old;
 }
 
-// Runs it now, or when the graph that is being captured runs.
-void emulate_enqueue(std::function<void()> work);
+// Runs it now, or when the graph that is being captured runs: then as late as
+// the events between streams allow, so that a missing one shows.
+void emulate_enqueue(cudaStream_t stream, std::function<void()> work);
 void emulate_grid(dim3 grid, dim3 block, const std::function<void()> &thread);
 
 template <typename... Params, typename... Args>
 static void launch(void (*kernel)(Params...), dim3 grid, dim3 block,
-                   cudaStream_t, Args... args)
+                   cudaStream_t stream, Args... args)
 {
-    emulate_enqueue([=] {
+    emulate_enqueue(stream, [=] {
         emulate_grid(grid, block, [=] { kernel(args...); });
     });
 }

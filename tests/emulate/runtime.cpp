@@ -11,6 +11,10 @@
 typedef std::vector<std::function<void()>> work_list;
 
 static work_list *capture;              // NULL: everything runs at once
+static cudaStream_t captured;           // where the capture began
+static std::map<cudaStream_t, work_list> aside;     // of other streams: not yet
+                                                    // waited for
+static std::map<cudaEvent_t, cudaStream_t> recorded;
 static std::map<void *, size_t> blocks;
 static size_t bytes_held;
 static const size_t BYTES_TOTAL = (size_t)4 << 30;
@@ -23,12 +27,14 @@ static void not_while_capturing(const char *what)
     abort();
 }
 
-void emulate_enqueue(std::function<void()> work)
+void emulate_enqueue(cudaStream_t stream, std::function<void()> work)
 {
-    if (capture)
+    if (!capture)
+        work();
+    else if (stream == captured)
         capture->push_back(work);
     else
-        work();
+        aside[stream].push_back(work);
 }
 
 extern "C" {
@@ -83,15 +89,15 @@ cudaError_t cudaMemGetInfo(size_t *bytes_free, size_t *bytes_total)
 }
 
 cudaError_t cudaMemcpyAsync(void *to, const void *from, size_t bytes,
-                            cudaMemcpyKind, cudaStream_t)
+                            cudaMemcpyKind, cudaStream_t s)
 {
-    emulate_enqueue([=] { memmove(to, from, bytes); });
+    emulate_enqueue(s, [=] { memmove(to, from, bytes); });
     return cudaSuccess;
 }
 
-cudaError_t cudaMemsetAsync(void *to, int byte, size_t bytes, cudaStream_t)
+cudaError_t cudaMemsetAsync(void *to, int byte, size_t bytes, cudaStream_t s)
 {
-    emulate_enqueue([=] { memset(to, byte, bytes); });
+    emulate_enqueue(s, [=] { memset(to, byte, bytes); });
     return cudaSuccess;
 }
 
@@ -115,8 +121,14 @@ cudaError_t cudaStreamSynchronize(cudaStream_t)
     return cudaSuccess;
 }
 
-cudaError_t cudaStreamWaitEvent(cudaStream_t, cudaEvent_t, unsigned)
+cudaError_t cudaStreamWaitEvent(cudaStream_t s, cudaEvent_t e, unsigned)
 {
+    if (capture && s == captured) {
+        work_list &late = aside[recorded[e]];
+
+        capture->insert(capture->end(), late.begin(), late.end());
+        late.clear();
+    }
     return cudaSuccess;
 }
 
@@ -132,8 +144,9 @@ cudaError_t cudaEventDestroy(cudaEvent_t e)
     return cudaSuccess;
 }
 
-cudaError_t cudaEventRecord(cudaEvent_t, cudaStream_t)
+cudaError_t cudaEventRecord(cudaEvent_t e, cudaStream_t s)
 {
+    recorded[e] = s;
     return cudaSuccess;
 }
 
@@ -154,15 +167,21 @@ cudaError_t cudaEventElapsedTime(float *millis, cudaEvent_t, cudaEvent_t)
     return cudaSuccess;
 }
 
-cudaError_t cudaStreamBeginCapture(cudaStream_t, cudaStreamCaptureMode)
+cudaError_t cudaStreamBeginCapture(cudaStream_t s, cudaStreamCaptureMode)
 {
     not_while_capturing("cudaStreamBeginCapture");
     capture = new work_list;
+    captured = s;
     return cudaSuccess;
 }
 
 cudaError_t cudaStreamEndCapture(cudaStream_t, cudaGraph_t *g)
 {
+    for (auto &stream : aside)
+        if (!stream.second.empty()) {
+            fprintf(stderr, "a stream is not joined when capture ends\n");
+            abort();
+        }
     *g = (cudaGraph_t)capture;
     capture = NULL;
     return cudaSuccess;
