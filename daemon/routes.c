@@ -7,6 +7,7 @@
 
 #include "common/clock.h"
 #include "common/mem.h"
+#include "daemon/openapi.h"
 #include "version.h"
 
 #define JSON "application/json"
@@ -26,6 +27,7 @@ const struct route http_routes[] = {
     { "/metrics",        TEXT, .get = routes_metrics,
       .access = ACCESS_METRICS },
     { API,               JSON, .get = routes_api },
+    { API "/openapi.json", JSON, .get = routes_openapi },
     { API "/login",      JSON, .post = routes_login },
     { API "/devices",    JSON, .get = routes_devices },
     { API "/models",     JSON, .get = routes_models },
@@ -130,6 +132,12 @@ void routes_api(struct request *rq, struct reply *rp)
         "jobs", API "/jobs", "events", API "/events", "models", API "/models",
         "datasets", API "/datasets", "devices", API "/devices",
         "compare", API "/compare"));
+}
+
+void routes_openapi(struct request *rq, struct reply *rp)
+{
+    (void)rq;
+    reply_json(rp, 200, openapi_make());
 }
 
 // Prometheus.
