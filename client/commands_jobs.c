@@ -1,4 +1,4 @@
-/* list, show, log, cancel, rm, wait: the queue and what is in it. */
+/* list, show, log, wait: the queue and what is in it. */
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -230,43 +230,6 @@ int command_show(struct client *c)
     }
     free(path);
     return rc;
-}
-
-/* ---- cancel, rm ---- */
-
-// The same request for every id; the first failure's status is returned.
-static int each(struct client *c, const char *command, const char *method,
-                const char *below, const char *done)
-{
-    int worst = 0;
-
-    for (int i = 0; i < c->opts.n_words && !client_interrupted(); i++) {
-        struct response r = {0};
-        json_int_t id;
-        int rc = client_id(c, command, i, &id);
-        if (rc)
-            return rc;
-        char *path = api_job(id, below);
-        rc = api_send(c, method, path, NULL, &r);
-        if (!rc && c->json && r.len)
-            api_print_body(&r);
-        else if (!rc && !c->quiet)
-            client_say("job %" JSON_INTEGER_FORMAT " is %s", id, done);
-        worst = worst ? worst : rc;
-        http_clear(&r);
-        free(path);
-    }
-    return worst;
-}
-
-int command_cancel(struct client *c)
-{
-    return each(c, "cancel", "POST", "/cancel", "being cancelled");
-}
-
-int command_rm(struct client *c)
-{
-    return each(c, "rm", "DELETE", "", "removed");
 }
 
 /* ---- wait, log ---- */

@@ -185,8 +185,7 @@ static char *read_spec(const char *name, size_t *len)
     return text;
 }
 
-// What the command line says, as a spec; NULL after saying what is wrong.
-static json_t *make_spec(struct client *c)
+json_t *submit_spec(struct client *c)
 {
     const char *name = opts_value(&c->opts, "spec");
     json_t *spec = NULL;
@@ -272,14 +271,12 @@ static void announce(struct client *c, const json_t *job, json_int_t id)
     free(name);
 }
 
-// Posts spec; *id of the new job.
-static int post(struct client *c, const json_t *spec, bool dry,
-                json_int_t *id)
+int submit_post(struct client *c, const char *path, const json_t *spec,
+                bool dry, json_int_t *id)
 {
     char *body = json_dumps(spec, JSON_COMPACT);
     struct response r;
-    int rc = api_send(c, "POST", dry ? API "/jobs?dry_run=true" : API "/jobs",
-                      body, &r);
+    int rc = api_send(c, "POST", path, body, &r);
     json_t *answer = rc ? NULL : json_loadb(r.body, r.len, 0, NULL);
 
     free(body);
@@ -326,14 +323,15 @@ int command_submit(struct client *c)
                              "itself");
     if (dry && follow)
         return client_refuse("submit", "--dry-run queues nothing to --follow");
-    json_t *spec = make_spec(c);
+    json_t *spec = submit_spec(c);
     if (!spec)
         return EXIT_USAGE;
     for (int i = 0; i < n && !rc; i++) {
         json_t *one = json_deep_copy(spec);
         if (pair)
             make_half(one, i == 0);
-        rc = post(c, one, dry, &ids[i]);
+        rc = submit_post(c, dry ? API "/jobs?dry_run=true" : API "/jobs", one,
+                         dry, &ids[i]);
         json_decref(one);
     }
     json_decref(spec);

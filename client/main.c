@@ -34,6 +34,14 @@ static const struct opt list_opts[] = {
 static const struct opt log_opts[] = {
     {.name = "follow", .letter = 'f', .help = "go on until the job ends"},
 };
+static const struct opt move_opts[] = {
+    {.name = "before", .value = "ID", .help = "in front of this one"},
+    {.name = "last", .help = "behind all others"},
+};
+static const struct opt clone_opts[] = {
+    {.name = "spec", .value = "FILE",
+     .help = "changes as JSON; - is standard input"},
+};
 static const struct opt wait_opts[] = {
     {.name = "timeout", .value = "SECONDS",
      .help = "give up with exit status 124 after so long"},
@@ -91,6 +99,14 @@ const struct command commands[] = {
     {"log", "ID", 1, 1, "what the training process wrote", .run = command_log,
      OPTS(log_opts)},
     {"cancel", "ID...", 1, ANY, "end jobs", .run = command_cancel},
+    {"pause", "ID...", 1, ANY, "stop jobs for now; the device is free",
+     .run = command_pause, .more = "A job that runs goes on from its last "
+     "checkpoint once it is resumed."},
+    {"resume", "ID...", 1, ANY, "let paused jobs go on", .run = command_resume},
+    {"move", "ID", 1, 1, "give a waiting job another place",
+     .run = command_move, OPTS(move_opts)},
+    {"clone", "ID", 1, 1, "queue a job again, with changes",
+     .run = command_clone, OPTS(clone_opts), .spec = true},
     {"rm", "ID...", 1, ANY, "remove ended jobs and their records",
      .run = command_rm},
     {"wait", "ID...", 1, ANY, "wait until jobs have ended", .run = command_wait,

@@ -156,6 +156,34 @@ static void test_cancel_and_wait(void **state)
     assert_string_equal(r.out, "job 1: cancelled\n");
 }
 
+static void test_steering(void **state)
+{
+    RUN("submit", "-q", "--name", "hang");
+    RUN("submit", "-q", "--name", "well", "--epochs", "1");
+    RUN("pause", "2");
+    assert_int_equal(r.status, 0);
+    RUN("list", "-q", "--state", "paused");
+    assert_string_equal(r.out, "2\n");
+    RUN("resume", "2");
+    assert_int_equal(r.status, 0);
+    RUN("resume", "2");
+    assert_int_equal(r.status, 4);
+    RUN("clone", "2", "-q", "--epochs", "2");
+    assert_int_equal(r.status, 0);
+    assert_string_equal(r.out, "3\n");
+    RUN("clone", "2", "--epochs", "0");
+    assert_int_equal(r.status, 2);
+    RUN("move", "3", "--before", "2");
+    assert_int_equal(r.status, 0);
+    RUN("move", "3");
+    assert_int_equal(r.status, 2);
+    RUN("cancel", "1");
+    RUN("wait", "2", "3");
+    assert_int_equal(r.status, 0);
+    RUN("move", "3", "--last");
+    assert_int_equal(r.status, 4);
+}
+
 static void test_bad_specs(void **state)
 {
     RUN("submit", "--batch", "1", "--epochs=0");
@@ -202,6 +230,7 @@ int main(void)
         ROW(test_records),
         ROW(test_ends_that_are_not_good),
         ROW(test_cancel_and_wait),
+        ROW(test_steering),
         ROW(test_bad_specs),
         ROW(test_what_there_is),
     };

@@ -1,0 +1,97 @@
+/* cancel, pause, resume, rm, move, clone: changing what is in the queue. */
+#include <stdlib.h>
+#include <string.h>
+#include "client/api.h"
+#include "client/submit.h"
+#include "client/text.h"
+#include "common/mem.h"
+
+// The same request for every id; the first failure's status is returned.
+static int each(struct client *c, const char *command, const char *method,
+                const char *below, const char *done)
+{
+    int worst = 0;
+
+    for (int i = 0; i < c->opts.n_words && !client_interrupted(); i++) {
+        struct response r = {0};
+        json_int_t id;
+        int rc = client_id(c, command, i, &id);
+        if (rc)
+            return rc;
+        char *path = api_job(id, below);
+        rc = api_send(c, method, path, NULL, &r);
+        if (!rc && c->json && r.len)
+            api_print_body(&r);
+        else if (!rc && !c->quiet)
+            client_say("job %" JSON_INTEGER_FORMAT " is %s", id, done);
+        worst = worst ? worst : rc;
+        http_clear(&r);
+        free(path);
+    }
+    return worst;
+}
+
+int command_cancel(struct client *c)
+{
+    return each(c, "cancel", "POST", "/cancel", "being cancelled");
+}
+
+int command_rm(struct client *c)
+{
+    return each(c, "rm", "DELETE", "", "removed");
+}
+
+int command_pause(struct client *c)
+{
+    return each(c, "pause", "POST", "/pause", "being paused");
+}
+
+int command_resume(struct client *c)
+{
+    return each(c, "resume", "POST", "/resume", "queued again");
+}
+
+int command_move(struct client *c)
+{
+    const char *before = opts_value(&c->opts, "before");
+    bool last = opts_given(&c->opts, "last");
+    struct response r = {0};
+    char *end = "";
+    json_int_t id;
+
+    if (last == (before != NULL))
+        return client_refuse("move", "needs either --before ID or --last");
+    long long other = before ? strtoll(before, &end, 10) : 0;
+    if (before && (*end || other < 1))
+        return client_refuse("move", "--before takes the id of a job");
+    int rc = client_id(c, "move", 0, &id);
+    if (rc)
+        return rc;
+    char *path = api_job(id, "/move");
+    char *body = before ? xasprintf("{\"before\":%lld}", other)
+                        : xstrdup("{\"before\":null}");
+    rc = api_send(c, "POST", path, body, &r);
+    if (!rc && c->json)
+        api_print_body(&r);
+    else if (!rc && !c->quiet)
+        client_say("job %" JSON_INTEGER_FORMAT " has moved", id);
+    http_clear(&r);
+    free(body);
+    free(path);
+    return rc;
+}
+
+int command_clone(struct client *c)
+{
+    json_int_t id, clone;
+    int rc = client_id(c, "clone", 0, &id);
+    json_t *changes = rc ? NULL : submit_spec(c);
+
+    if (rc || !changes)
+        return rc ? rc : EXIT_USAGE;
+    char *path = api_job(id, "/clone");
+    rc = submit_post(c, path, changes, false, &clone);
+    free(path);
+    json_decref(changes);
+    return rc;
+}
