@@ -35,8 +35,16 @@ const struct route http_routes[] = {
     { API "/datasets",   JSON, .get = routes_datasets },
     { API "/events",     SSE,  .get = routes_all_events },
     { API "/jobs",       JSON, .get = routes_list, .post = routes_submit },
-    { JOB,               JSON, .get = routes_job, .delete = routes_remove },
+    { JOB,               JSON, .get = routes_job, .patch = routes_edit,
+      .delete = routes_remove },
     { JOB "/cancel",     JSON, .post = routes_cancel },
+    { JOB "/pause",      JSON, .post = routes_pause },
+    { JOB "/resume",     JSON, .post = routes_resume },
+    { JOB "/clone",      JSON, .post = routes_clone },
+    { JOB "/move",       JSON, .post = routes_move },
+    { JOB "/checkpoints", JSON, .get = routes_checkpoints },
+    { JOB "/checkpoints/{word}", "application/octet-stream",
+      .get = routes_checkpoint },
     { JOB "/events",     SSE,  .get = routes_events },
     { JOB "/log",        TEXT, .get = routes_log },
     { JOB "/gradients",  JSON, .get = routes_gradients },
@@ -124,14 +132,14 @@ void routes_api(struct request *rq, struct reply *rp)
     clock_text(rq->server->started, time);
     reply_json(rp, 200, json_pack(
         "{s:s, s:s, s:s, s:{s:i, s:i, s:i, s:i, s:i}, s:{s:s, s:s, s:s, s:s,"
-        " s:s, s:s}}", "name", "gradwatch", "version", GRADWATCH_VERSION,
+        " s:s, s:s, s:s}}", "name", "gradwatch", "version", GRADWATCH_VERSION,
         "started_at", time, "limits",
         "body_bytes", GATE_BODY_BYTES, "header_bytes", GATE_HEADER_BYTES,
         "address_bytes", URI_LONGEST, "queued_jobs", QUEUE_MAX,
         "watchers", SSE_MAX_WATCHERS, "links",
         "jobs", API "/jobs", "events", API "/events", "models", API "/models",
         "datasets", API "/datasets", "devices", API "/devices",
-        "compare", API "/compare"));
+        "compare", API "/compare", "openapi", API "/openapi.json"));
 }
 
 void routes_openapi(struct request *rq, struct reply *rp)
