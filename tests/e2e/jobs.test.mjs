@@ -38,6 +38,23 @@ test('the form tells what a job would be, and refuses with the daemon’s words'
   await page.close();
 });
 
+test('the form has the fields, words and limits of the daemon’s own description', async () => {
+  const { components } = await daemon.api('/openapi.json');
+  const { model, train } = components.schemas.JobSpec.properties;
+  const { page, wrong } = await openPage(browser, `${daemon.url}/#/submit?preset=tiny`);
+  await page.getByText('All fields').click();
+  const arch = page.getByLabel('model.arch');
+  assert.deepEqual(await arch.locator('option').allTextContents(), model.properties.arch.enum);
+  const { description, minimum, maximum } = train.properties.batch;
+  assert.equal(await page.locator('#field-train-batch-hint').textContent(),
+    `${description}; ${minimum} to ${maximum}`);
+  for (const name of Object.keys(train.properties))
+    assert.equal(await page.getByLabel(`train.${name}`, { exact: true }).count(), 1, name);
+  await shoot(page, 'submit-all');
+  assert.deepEqual(wrong, []);
+  await page.close();
+});
+
 test('a preset fills the form and stays in the address', async () => {
   const { page, wrong } = await openPage(browser, `${daemon.url}/#/submit?preset=tiny`);
   await page.locator('.submit .grid').first().waitFor();
@@ -83,6 +100,22 @@ test('cancel and remove ask first', async () => {
   await page.getByLabel(`remove job ${id}`).click();
   await page.getByRole('button', { name: 'Yes, remove it' }).click();
   await row(page, id).waitFor({ state: 'detached' });
+  assert.deepEqual(wrong, []);
+  await page.close();
+});
+
+test('pause, resume and clone', async () => {
+  const id = await daemon.submit({ ...LONG, name: 'steered' });
+  const { page, wrong } = await openPage(browser, daemon.url);
+  await row(page, id).getByText('running').waitFor();
+  await page.getByLabel(`pause job ${id}`).click();
+  await row(page, id).getByText('paused').waitFor({ timeout: 60000 });
+  await page.getByLabel(`resume job ${id}`).click();
+  await row(page, id).getByText('running').waitFor({ timeout: 60000 });
+  await page.getByLabel(`clone job ${id}`).click();
+  await row(page, id + 1).waitFor();
+  for (const one of [id + 1, id]) await daemon.cancel(one);
+  await row(page, id).getByText('cancelled').waitFor();
   assert.deepEqual(wrong, []);
   await page.close();
 });

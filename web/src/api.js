@@ -33,11 +33,21 @@ export const getProfile = (id, parameters = {}) =>
   ask(`/jobs/${id}/profile${query(parameters)}`);
 export const getVerdict = (id) => ask(`/jobs/${id}/verdict`);
 export const getComparison = (ids) => ask(`/compare${query({ jobs: ids.join(',') })}`);
-export const listDatasets = () => ask('/datasets');
 export const submitJob = (spec) => ask('/jobs', { method: 'POST', body: spec });
 export const tryJob = (spec) => ask('/jobs?dry_run=true', { method: 'POST', body: spec });
-export const actOnJob = (id, action) => ask(`/jobs/${id}/${action}`, { method: 'POST' });
+export const actOnJob = (id, action) =>
+  ask(`/jobs/${id}/${action}`, { method: 'POST', body: action === 'clone' ? {} : undefined });
 export const removeJob = (id) => ask(`/jobs/${id}`, { method: 'DELETE' });
+
+// What the daemon says of itself in OpenAPI's words:
+//   spec       the schema of a job, or null where it does not say
+//   can(name)  whether that can be done to a job: POST /jobs/{id}/name
+export async function describe() {
+  const { links } = await getRoot();
+  const api = links.openapi ? await ask(links.openapi.slice(BASE.length)) : null;
+  return { spec: api?.components.schemas.JobSpec ?? null,
+    can: (name) => api?.paths[`${BASE}/jobs/{id}/${name}`]?.post !== undefined };
+}
 
 // An address of the API as evidence gives it, in words of the page:
 // "/api/v1/jobs/7/profile?epochs=3" -> {route: 'profile', epoch: '3'}

@@ -9,7 +9,7 @@ export const RISING = ['#2b1055', '#414487', '#2a788e', '#22a884', '#7ad151', '#
 export const AROUND = ['#b35806', '#f1a340', '#f7f7f7', '#67a9cf', '#2166ac'];
 
 // The colour at 0..1 of RISING.
-export function rising(share) {
+function rising(share) {
   const at = Math.min(Math.max(share, 0), 1) * (RISING.length - 1);
   const i = Math.min(Math.floor(at), RISING.length - 2);
   const mix = (from) => Math.round(channel(RISING[i], from)
@@ -24,6 +24,8 @@ const channel = (colour, from) => parseInt(colour.slice(from, from + 2), 16);
 export function ink() {
   const style = getComputedStyle(document.documentElement);
   const value = (name) => style.getPropertyValue(name).trim();
+  // Lines in colours that stand out from the card.
+  const [low, high] = matchMedia('(prefers-color-scheme: dark)').matches ? [0.3, 1] : [0, 0.82];
   return { text: value('--text'), quiet: value('--quiet'), line: value('--line'),
-    card: value('--card') };
+    card: value('--card'), rising: (share) => rising(low + share * (high - low)) };
 }

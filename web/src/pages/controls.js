@@ -141,7 +141,7 @@ function layerControl(change) {
 }
 
 const QUANTITY_WORDS = { grad_out: 'gradient at the output', grad_w: 'gradient of the weights',
-  weight: 'weights' };
+  weight: 'weights', update: 'update of the weights' };
 
 function quantityControl(change) {
   const box = h('select', { onchange: () => change({ quantity: box.value }) });

@@ -173,6 +173,10 @@ function drawHead(head, track, epoch) {
     hasEnded(job) || !progress.eta_seconds ? null : `${duration(progress.eta_seconds)} left`,
     `loss ${norm(of.loss)}`, `accuracy ${percent(of.accuracy)}`,
   ].filter(Boolean);
+  const shown = JSON.stringify([job.name, job.state, done, facts, verdict?.verdict, verdict?.summary,
+    job.error]);
+  if (head.shown === shown) return;
+  head.shown = shown;
   replace(head,
     h('div', { class: 'row' }, h('h1', {}, nameOf(track)), badge(job.state),
       verdict ? badge(verdict.verdict) : null),

@@ -1,6 +1,6 @@
 // The list of jobs: newest first, live, with what can be done to them.
 import { address, writeAddress } from '../address.js';
-import { actOnJob, follow, listJobs, removeJob } from '../api.js';
+import { actOnJob, describe, follow, listJobs, removeJob } from '../api.js';
 import { confirm, h, labelled, replace, scroller, select } from '../dom.js';
 import { clock, duration, norm, percent, rate } from '../format.js';
 
@@ -10,20 +10,23 @@ const ENDED = ['done', 'failed', 'cancelled', 'diverged'];
 const HEADS = ['Compare', 'Id', 'Name', 'State', 'Progress', 'Rate', 'Remaining', 'Loss',
   'Accuracy', 'Created', 'Actions'];
 
-// What can be done in which states. A link: only where the job has such a link.
+// What can be done in which states, where the daemon has a route for it.
 const ACTIONS = [
-  { name: 'pause', states: ['queued', 'running'], link: true },
-  { name: 'resume', states: ['paused'], link: true },
-  { name: 'clone', states: STATES, link: true },
+  { name: 'pause', states: ['queued', 'running'] },
+  { name: 'resume', states: ['paused'] },
+  { name: 'clone', states: STATES },
   { name: 'cancel', states: ['queued', 'starting', 'running', 'paused'],
     ask: 'What it has not trained yet is lost.' },
   { name: 'remove', states: ENDED, ask: 'Its records are deleted and cannot be brought back.' },
 ];
 
+const ALWAYS = ['cancel', 'remove'];
+
 export async function jobsPage(root, onState, { state }) {
   const page = { state, picked: new Set(), jobs: [], next: null, pages: 1, rows: new Map(),
-    error: h('p', { class: 'error', role: 'alert', hidden: true }) };
+    can: () => false, error: h('p', { class: 'error', role: 'alert', hidden: true }) };
   build(page, root);
+  page.can = (await describe()).can;
   const since = await load(page);
   // Events come in bursts: one look at the list serves all of a quarter second.
   let pending = null, lost = false;
@@ -159,7 +162,8 @@ function progressBar(job, progress) {
 }
 
 function actions(page, job) {
-  const able = ACTIONS.filter((a) => a.states.includes(job.state) && (!a.link || job.links[a.name]));
+  const able = ACTIONS.filter((a) => a.states.includes(job.state)
+    && (ALWAYS.includes(a.name) || page.can(a.name)));
   return h('span', { class: 'row actions' }, able.map((action) => h('button', { type: 'button',
     'aria-label': `${action.name} job ${job.id}`, onclick: () => act(page, job, action) }, action.name)));
 }

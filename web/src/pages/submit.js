@@ -1,23 +1,10 @@
 // A new job, or the pair with and without skips. The form is what the daemon
-// says a job is: fields and defaults of a preset come from a dry run, limits
-// from its answer to what was typed.
+// says a job is: fields, words and limits from its OpenAPI document, values of
+// a preset from a dry run, and the last word on what was typed from another.
 import { address, writeAddress } from '../address.js';
-import { submitJob, tryJob } from '../api.js';
+import { describe, submitJob, tryJob } from '../api.js';
 import { h, labelled, replace, scroller, select, table } from '../dom.js';
 
-const PRESETS = [
-  ['tiny', 'tiny: a few seconds'], ['demo', 'demo: a minute or two'],
-  ['notebook', 'notebook: the whole experiment'], ['steady', 'steady: the notebook’s, tamed'],
-];
-// Words that a field takes, offered as choices; the daemon has the last word.
-const CHOICES = {
-  'model.arch': ['resnet18', 'resnet34', 'resnet50', 'resnet101', 'resnet152',
-    'vgg11', 'vgg13', 'vgg16', 'vgg19', 'vgg38'],
-  'model.norm': ['batch', 'none'], 'model.init': ['pytorch', 'kaiming'],
-  'data.source': ['synthetic', 'folder'], 'data.augment': ['none', 'flip', 'crop-flip'],
-  'train.optimizer': ['sgd', 'adam', 'adamw'], 'train.schedule': ['constant', 'cosine', 'step'],
-  'train.precision': ['auto', 'f32', 'tf32', 'bf16'], 'train.on_nonfinite': ['stop', 'continue'],
-};
 const FIRST = ['name', 'model.arch', 'model.skip', 'model.norm', 'model.width', 'data.image_size',
   'train.epochs', 'train.batch', 'train.lr', 'train.seed'];
 const WAIT_MILLIS = 300;
@@ -28,7 +15,9 @@ export async function submitPage(root, onState, { path, state }) {
       oninput: () => plan(page) }),
     plan: h('div', { class: 'panel plan', role: 'status', 'aria-label': 'What it would be' }),
     error: h('p', { class: 'error', role: 'alert', hidden: true }) };
-  const preset = select(PRESETS, page.preset, (value) => choose(page, value).catch(showIn(page)));
+  page.schema = (await describe()).spec;
+  const presets = page.schema?.properties.preset?.enum ?? [page.preset];
+  const preset = select(presets.map((p) => [p, p]), page.preset, (value) => choose(page, value).catch(showIn(page)));
 
   page.presetBox = preset;
   replace(root, h('div', { class: 'row' }, h('h1', {}, 'New job'),
@@ -55,7 +44,8 @@ async function choose(page, preset) {
   writeAddress(page.path, { preset });
   const answer = await tryJob({ preset });
   const fields = flat(answer.spec);
-  page.fields = new Map(fields.map(([path, value]) => [path, makeField(path, value)]));
+  page.fields = new Map(fields.map(([path, value]) =>
+    [path, makeField(path, value, schemaOf(page.schema, path))]));
   // These the daemon fills in from others, so that they are empty here.
   for (const path of ['name', 'model.classes']) page.fields.get(path)?.clear();
   const part = (paths) => h('div', { class: 'grid' },
@@ -69,20 +59,34 @@ async function choose(page, preset) {
   showPlan(page, answer);
 }
 
+// Of one field, {} where the daemon says nothing of it.
+function schemaOf(schema, path) {
+  return path.split('.').reduce((at, name) => at?.properties?.[name], schema) ?? {};
+}
+
+// What the schema lets a field be, in words: "0.0625 to 4", "at most 64 characters".
+function limitsOf(schema) {
+  const one = schema.minimum === undefined ? schema.anyOf?.find((s) => s.minimum !== undefined) : schema;
+  if (one) return `${one.minimum} to ${one.maximum}`;
+  return schema.maxLength ? `at most ${schema.maxLength} characters` : '';
+}
+
 // value: the preset's. read(): undefined when it is as the preset has it.
-function makeField(path, value) {
+function makeField(path, value, schema) {
   const text = value === null ? '' : typeof value === 'string' ? value : JSON.stringify(value);
-  const choices = typeof value === 'boolean' ? ['true', 'false'] : CHOICES[path];
-  const id = `field-${path.replaceAll('.', '-')}`, errorId = `${id}-error`;
+  const choices = typeof value === 'boolean' ? ['true', 'false'] : schema.enum;
+  const id = `field-${path.replaceAll('.', '-')}`, errorId = `${id}-error`, hintId = `${id}-hint`;
   const box = choices ? select(choices.map((c) => [c, c]), text, () => {})
     : h('input', { value: text, inputMode: typeof value === 'number' ? 'decimal' : 'text' });
   const error = h('span', { class: 'error', id: errorId });
+  const hint = [schema.description, limitsOf(schema)].filter(Boolean).join('; ');
   let initial = text;
 
   box.id = id;
-  box.setAttribute('aria-describedby', errorId);
+  box.setAttribute('aria-describedby', `${errorId} ${hintId}`);
   return {
-    element: h('div', {}, h('label', { htmlFor: id }, path), box, error),
+    element: h('div', {}, h('label', { htmlFor: id }, path), box, error,
+      h('span', { class: 'hint', id: hintId }, hint)),
     clear() { box.value = initial = ''; },
     fail(message) {
       error.textContent = message;

@@ -2,7 +2,7 @@
 // per job. A line that falls towards the left is a gradient that vanishes on
 // its way to the input, one that rises there explodes.
 import { norm, powerOfTen } from '../format.js';
-import { rising, SERIES } from '../palette.js';
+import { SERIES } from '../palette.js';
 
 const SYMBOLS = ['circle', 'rect', 'triangle'];
 
@@ -93,9 +93,9 @@ export function earlyOption({ steps, theory, ink }) {
     tooltip: { trigger: 'item', renderMode: 'richText', formatter: ({ seriesName, data }) =>
       data?.layer ? `${seriesName}\n${data.layer}: ${norm(data.norm)}` : seriesName },
     series: [...curves.map((c, i) => {
-      const color = rising(0.92 * i / Math.max(curves.length - 1, 1));
+      const color = ink.rising(i / Math.max(curves.length - 1, 1));
       return { type: 'line', name: `step ${c.step}`, showSymbol: true, symbolSize: 3,
-        lineStyle: { color, width: 1.5 }, itemStyle: { color },
+        symbol: 'circle', lineStyle: { color, width: 1.5 }, itemStyle: { color },
         data: c.points.map((p) => ({ value: [p.x, p.y], layer: p.layer, norm: p.value })) };
     }), ...(line.length ? [{ type: 'line', name: 'theory', showSymbol: false,
       lineStyle: { color: ink.text, type: 'dashed', width: 2 }, itemStyle: { color: ink.text },

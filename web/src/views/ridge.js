@@ -1,7 +1,7 @@
 // Ridgelines: how the distribution of one layer moves over the epochs, or how
 // it changes from layer to layer within one epoch.
 import { norm } from '../format.js';
-import { rising, SERIES } from '../palette.js';
+import { SERIES } from '../palette.js';
 import { edgesOf, epochsOf, histogramOf } from '../track.js';
 import { AXES, gridOf, rangeOf } from './histogram.js';
 import { layersOfAll, pickLayers } from './layers.js';
@@ -42,13 +42,13 @@ function chartOf(ctx, tracks, range, key, title) {
       points: outline(records[k][i], edgesOf(track, grid.bins, grid.source), grid.linear),
       median: epoch.layers.get(layer)?.median, tip: `${label}\n${apart(epoch.layers.get(layer), records[k][i])}`,
       color: tracks.length > 1 ? SERIES[ctx.tracks.indexOf(track) % SERIES.length]
-        : rising(0.9 * i / Math.max(rows.length - 1, 1)) })) }));
+        : ctx.ink.rising(i / Math.max(rows.length - 1, 1)) })) }));
   return {
     key, title, height: Math.max(220, rows.length * (rows.length > 12 ? 18 : 34) + 110),
     label: `Ridgeline of job ${tracks.map((t) => t.id).join(' and ')}`,
     option: (size) => rowsOption({ labels: rows.map((r) => r.label), series, range, overlap: 2.4,
       opacity: tracks.length > 1 ? 0.4 : 0.7, ink: ctx.ink,
-      axisName: AXES[ctx.tracks[0].quantity] }, size),
+      axisName: AXES[ctx.tracks[0].quantity] ?? ctx.tracks[0].quantity }, size),
     table: () => ({ heads: ['Job', overLayers(ctx.state) ? 'Layer' : 'Epoch', ...HEADS],
       rows: tracks.flatMap((track, k) => all[k].map(({ label, epoch, layer }, i) => {
         const one = epoch.layers.get(layer) ?? {}, record = records[k][i];

@@ -23,7 +23,7 @@ function evidenceRow(path, { rule, value, threshold, layers, epochs, href, decid
     layers: route === 'gradients' ? layers.join(',') : '' });
   const when = epochs?.[0] ? `epoch ${epochs.join(', ')}` : 'step 0';
   return [WORDS[rule] ?? rule, h('a', { href: link }, norm(value)), norm(threshold),
-    layers.join(', '), when, decides ? 'decides' : ''];
+    layers.join(', '), when, decides ? 'yes' : ''];
 }
 
 function verdictPart(track, ctx) {
@@ -35,7 +35,7 @@ function verdictPart(track, ctx) {
     h('p', { class: 'summary' }, verdict.summary),
     verdict.epochs.length ? h('p', { class: 'quiet' }, 'By epoch: ',
       runs(verdict.epochs).join(', ')) : null,
-    scroller(`Evidence of job ${track.id}`, table({ heads: ['Evidence', 'Value', 'Limit', 'Layers', 'When', 'Weight'],
+    scroller(`Evidence of job ${track.id}`, table({ heads: ['Evidence', 'Value', 'Limit', 'Layers', 'When', 'Decides'],
       rows: verdict.evidence.map((row) => evidenceRow(`/jobs/${track.id}`, row)) })));
 }
 
