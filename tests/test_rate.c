@@ -1,10 +1,14 @@
-/* Learning-rate schedules at their corners. */
+/* Learning-rate schedules at their corners, and step by step as PyTorch's. */
 #include "worker/rate.h"
 
 #include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
+#include <string.h>
+#include <jansson.h>
+
+#include "tests/dump.h"
 #include <cmocka.h>
 
 enum { STEPS = 10 };                    // an epoch
@@ -81,6 +85,40 @@ static void a_warmup_longer_than_the_run_only_grows(void **state)
     near(rate_at(&job, 19, STEPS), 0.1 * 20 / 50);
 }
 
+static int integer(const json_t *j, const char *key)
+{
+    return (int)json_integer_value(json_object_get(j, key));
+}
+
+// PyTorch goes from one rate to the next: a rounding a step, 1e-16 of 0.1.
+static void every_step_is_pytorchs(void **state)
+{
+    (void)state;
+    static const char *const words[] = { "constant", "cosine", "step" };
+    char *path = dump_path("torch_rates.json");
+    json_t *dump = json_load_file(path, 0, NULL), *c, *rate;
+    size_t i, k;
+    int seen = 0;
+
+    assert_non_null(dump);
+    json_array_foreach(json_object_get(dump, "cases"), i, c) {
+        const char *word = json_string_value(json_object_get(c, "schedule"));
+        int s = 0;
+        while (strcmp(words[s], word))
+            s++;
+        struct job job = job_with((enum job_schedule)s, integer(c, "epochs"),
+                                  integer(c, "warmup_epochs"));
+        json_array_foreach(json_object_get(c, "rates"), k, rate) {
+            near(rate_at(&job, (int64_t)k, integer(c, "steps_per_epoch")),
+                 json_number_value(rate));
+            seen++;
+        }
+    }
+    assert_int_equal(seen, 3 * (30 + 30 + 21));
+    json_decref(dump);
+    free(path);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -90,6 +128,7 @@ int main(void)
         cmocka_unit_test(cosine_begins_after_the_warmup),
         cmocka_unit_test(step_divides_at_the_thirds),
         cmocka_unit_test(a_warmup_longer_than_the_run_only_grows),
+        cmocka_unit_test(every_step_is_pytorchs),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
