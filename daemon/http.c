@@ -129,16 +129,27 @@ static const char *header_of(const struct request *rq, const char *name)
 // that will be packed is another one, to caches.
 static void tag(const struct request *rq, struct reply *rp, bool packed)
 {
-    const char *known = header_of(rq, "If-None-Match");
-    char etag[24];
+    const char *known = header_of(rq, "If-None-Match"), *etag = NULL;
+    char made[24];
 
-    if (rp->status != 200 || !rp->text || rp->stream ||
+    if (rp->status != 200 ||
         (strcmp(rq->method, "GET") && strcmp(rq->method, "HEAD")))
         return;
-    snprintf(etag, sizeof etag, "\"%016" PRIx64 "%s\"",
-             hash(rp->text, rp->len), packed ? "-gz" : "");
-    reply_header(rp, "ETag", "%s", etag);
+    for (int i = 0; i < rp->n_headers; i++)
+        if (!strcmp(rp->headers[i].name, "ETag"))
+            etag = rp->headers[i].value;        // the handler knows better
+    if (!etag) {
+        if (!rp->text || rp->stream)
+            return;
+        snprintf(made, sizeof made, "\"%016" PRIx64 "%s\"",
+                 hash(rp->text, rp->len), packed ? "-gz" : "");
+        reply_header(rp, "ETag", "%s", made);
+        etag = made;
+    }
     if (known && (strstr(known, etag) || !strcmp(known, "*"))) {
+        if (rp->stream)
+            MHD_destroy_response(rp->stream);
+        rp->stream = NULL;
         reply_text(rp, rp->type, NULL, 0);
         rp->status = 304;
     }

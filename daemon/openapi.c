@@ -115,6 +115,12 @@ static json_t *param_ref(const char *name, size_t len)
     return ref("parameters", name, len);
 }
 
+// What {word} stands for.
+static const char *word_name(const char *path)
+{
+    return strstr(path, "/models/") ? "arch" : "epoch";
+}
+
 static json_t *params_of(const struct operation *op)
 {
     json_t *list = json_array();
@@ -122,7 +128,8 @@ static json_t *params_of(const struct operation *op)
     if (strstr(op->path, "{id}"))
         json_array_append_new(list, param_ref("id", 2));
     if (strstr(op->path, "{word}"))
-        json_array_append_new(list, param_ref("arch", 4));
+        json_array_append_new(list, param_ref(word_name(op->path),
+                                              strlen(word_name(op->path))));
     for (const char *p = op->params; *p; ) {
         size_t len = strcspn(p, " ");
         json_array_append_new(list, param_ref(p, len));
@@ -159,12 +166,22 @@ static json_t *answers_of(const struct route *r, const struct operation *op)
     return answers;
 }
 
+static json_t *body_of(const char *type)
+{
+    bool needed = !strchr(type, '?');
+    char *bare = xstrndup(type, strcspn(type, "?"));
+    json_t *body = json_pack("{s:b, s:o}", "required", needed, "content",
+                             content("application/json", bare));
+
+    free(bare);
+    return body;
+}
+
 static json_t *operation(const struct route *r, const struct operation *op)
 {
     static const char *const tags[] = { "Daemon", "Jobs" };
     json_t *params = params_of(op);
-    json_t *body = *op->body ? json_pack("{s:b, s:o}", "required", 1,
-        "content", content("application/json", op->body)) : NULL;
+    json_t *body = *op->body ? body_of(op->body) : NULL;
     json_t *out = json_pack("{s:s, s:s, s:[s], s:o, s:o*, s:o}",
         "operationId", op->id, "summary", op->summary, "tags",
         tags[strstr(op->path, "/jobs") || strstr(op->path, "/compare")],
@@ -207,8 +224,9 @@ static json_t *paths(void)
                 json_object_set_new(of, op->method, operation(r, op));
         }
         const char *word = strstr(r->path, "{word}");
-        char *path = word ? xasprintf("%.*s{arch}%s", (int)(word - r->path),
-                                      r->path, word + 6) : xstrdup(r->path);
+        char *path = word ? xasprintf("%.*s{%s}%s", (int)(word - r->path),
+                                      r->path, word_name(r->path), word + 6)
+                          : xstrdup(r->path);
         if (openapi_covers(r))
             json_object_set(all, path, of);
         json_decref(of);
@@ -220,11 +238,13 @@ static json_t *paths(void)
 static json_t *parameters(void)
 {
     json_t *all = json_pack("{s:{s:s, s:s, s:b, s:s, s:{s:s, s:i}},"
-        " s:{s:s, s:s, s:b, s:s, s:{s:s}}}",
+        " s:{s:s, s:s, s:b, s:s, s:{s:s}}, s:{s:s, s:s, s:b, s:s, s:{s:s}}}",
         "id", "name", "id", "in", "path", "required", 1, "description",
         "of a job", "schema", "type", "integer", "minimum", 1,
         "arch", "name", "arch", "in", "path", "required", 1, "description",
-        "of a network", "schema", "type", "string");
+        "of a network", "schema", "type", "string",
+        "epoch", "name", "epoch", "in", "path", "required", 1, "description",
+        "a number, or last", "schema", "type", "string");
 
     for (const struct operation_param *p = openapi_params; p->name; p++) {
         // Headers have capitals.

@@ -10,7 +10,8 @@ struct operation {
     const char *id;             // "listJobs"
     const char *summary;
     const char *params;         // names of openapi_params, by spaces
-    const char *body;           // type of the body (below), or ""
+    const char *body;           // type of the body (below), or ""; with ? it
+                                // may be left out
     int         status;         // of success
     const char *answer;         // type of it; "" = no body
 };
