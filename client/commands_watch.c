@@ -65,12 +65,14 @@ static void say_epoch(struct watch *w, const json_t *event)
     free(accuracy);
 }
 
+// A line for whatever a person waits for; what only passes by has none.
 static void say_event(struct watch *w, const json_t *event)
 {
     const struct run *run = &w->run;
     const char *type = api_text(event, "type");
 
-    if (!strcmp(type, "live") || !strcmp(type, "loading"))
+    if (!strcmp(type, "live") || !strcmp(type, "loading") ||
+        !strcmp(type, "checkpoint"))
         return;
     if (!strcmp(type, "queued"))
         line(w, xasprintf("queued, \"%s\"", run->name ? run->name : ""));
