@@ -123,7 +123,8 @@ const struct job_field job_table[] = {
       "names; [] records none" },
     { "record.quantities", .option = "--quantities",
       .kind = &kind_quantities, AT(record.quantities),
-      .values = "grad_out|grad_w|weight|grad_rms|update|act|weight_grad",
+      .values = "grad_out|grad_w|weight|grad_rms|update|act|weight_grad|"
+      "grad_sample",
       .fallback = "[\"grad_out\"]",
       .help = "what to record of each layer and step (quantities.md)" },
     { "record.samples", .option = "--samples", .kind = &kind_samples,
@@ -160,7 +161,6 @@ const int job_n_fields = sizeof job_table / sizeof job_table[0];
 // goes when its value works. No value: the field as a whole, unless null.
 static const struct { const char *path, *value; } later[] = {
     { "model.init", "checkpoint:*" },
-    { "record.quantities", "grad_sample" },
     { "record.quantities", "branch_share" },
 };
 enum { N_LATER = sizeof later / sizeof later[0] };

@@ -101,6 +101,17 @@ struct layout dnn_plain_as(struct layout a)
     return layout_new(a.md.ndims, a.md.dims, tags[a.md.ndims]);
 }
 
+size_t dnn_image(struct layout a)
+{
+    const dnnl_blocking_desc_t *b = &a.md.format_desc.blocking;
+    size_t one = dnn_bytes(a) / sizeof(float) / (size_t)a.md.dims[0];
+
+    for (int i = 0; i < b->inner_nblks; i++)
+        if (b->inner_idxs[i] == 0)
+            return 0;
+    return (size_t)b->strides[0] == one ? one : 0;
+}
+
 bool dnn_same(struct layout a, struct layout b)
 {
     return dnnl_memory_desc_equal(&a.md, &b.md);

@@ -57,6 +57,9 @@ struct layout dnn_matrix(int rows, int columns);
 struct layout dnn_matrix_any(int rows, int columns);
 struct layout dnn_vector(int n);
 struct layout dnn_plain_as(struct layout a);    // same sizes, PyTorch's order
+// Numbers of an image, padding included, where each image lies in one piece
+// behind the other; 0 where they are mixed.
+size_t dnn_image(struct layout a);
 bool   dnn_same(struct layout a, struct layout b);
 size_t dnn_bytes(struct layout a);
 

@@ -119,6 +119,26 @@ static double moment(struct loop_sums s, double n, double padding,
     }
 }
 
+// Sum over the images of their norms. Mixed images are put in order first.
+static double samples(struct cpu_plan *p, const struct tensor *x, int n)
+{
+    size_t one = dnn_image(x->layout);
+    float *plain = NULL;
+    const float *at = x->data;
+    double sum = 0;
+
+    if (!one) {
+        struct layout to = dnn_plain_as(x->layout);
+        one = dnn_bytes(to) / sizeof(float) / (size_t)n;
+        at = plain = xmalloc(dnn_bytes(to));
+        dnn_copy(&p->dnn, x->layout, x->data, to, plain, &p->dnn.err);
+    }
+    for (int i = 0; i < n; i++)
+        sum += loop_norm(at + (size_t)i * one, one, p->taps->partial);
+    free(plain);
+    return sum;
+}
+
 static void measure(struct cpu_plan *p, int at)
 {
     const struct tap_plan *t = p->taps;
@@ -136,6 +156,8 @@ static void measure(struct cpu_plan *p, int at)
 
         if (what == MEASURE_NORM) {
             *out = x ? loop_norm(x->data, length(x), t->partial) : 1;
+        } else if (what == MEASURE_SAMPLES) {
+            *out = x ? samples(p, x, graph_shape(g, g->taps[i].value).n) : 1;
         } else if (what == MEASURE_CHANGE) {
             *out = 0;
             loop_copy(t->before[i], x->data, length(x));

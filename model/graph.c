@@ -128,21 +128,18 @@ void graph_tap_as(struct graph *g, val v, enum measure measure)
 {
     if (g->err.code)
         return;
-    graph_tap(g, v, SIDE_VALUE);
-    assert(measure == MEASURE_NORM || (measure == MEASURE_CHANGE) ==
-                                      (g->values[v].role == ROLE_PARAM));
+    graph_tap(g, v, measure == MEASURE_SAMPLES ? SIDE_GRAD : SIDE_VALUE);
+    assert((measure == MEASURE_CHANGE) == (g->values[v].role == ROLE_PARAM));
     g->taps[g->n_taps - 1].measure = measure;
 }
 
-int graph_only_norms(const struct graph *g, const char *backend,
-                     struct error *err)
+int graph_without(const struct graph *g, enum measure measure,
+                  const char *backend, struct error *err)
 {
     for (int i = 0; i < g->n_taps; i++)
-        if (g->taps[i].measure != MEASURE_NORM)
-            return fail(err, ERR_SPEC, "the %s backend cannot measure the %s "
-                        "of %s: it knows norms only", backend,
-                        g->taps[i].measure == MEASURE_CHANGE
-                            ? "update" : "activation",
+        if (g->taps[i].measure == measure)
+            return fail(err, ERR_SPEC, "the %s backend does not measure this "
+                        "quantity of %s", backend,
                         g->values[g->taps[i].value].name);
     return 0;
 }

@@ -45,12 +45,13 @@ enum side { SIDE_VALUE, SIDE_GRAD,
             SIDE_OPTIM,         // momentum; Adam's first moment
             SIDE_OPTIM2 };      // Adam's second moment
 
-// What a tap measures. All but the norm are for SIDE_VALUE: MEAN, STD (divided
-// by the number of elements) and ZEROS (the share, 0 to 1, of elements that are
-// exactly 0) of an activation; CHANGE, the L2 norm of what this step's update
-// does to a parameter, 0 in MODE_GRAD.
+// What a tap measures. All but the norm are for one side: of an activation's
+// value MEAN, STD (divided by the number of elements) and ZEROS (the share, 0 to
+// 1, of elements that are exactly 0); of a parameter's value CHANGE, the L2 norm
+// of what this step's update does to it, 0 in MODE_GRAD; of an activation's
+// gradient SAMPLES, the sum over the images of the L2 norm of each one's part.
 enum measure { MEASURE_NORM, MEASURE_MEAN, MEASURE_STD, MEASURE_ZEROS,
-               MEASURE_CHANGE };
+               MEASURE_CHANGE, MEASURE_SAMPLES };
 
 struct value {
     char        *name;                  // owned by the graph
@@ -110,10 +111,10 @@ int64_t      graph_elements(const struct graph *g, val v);
 // Taps may be added before or after sealing, but before a compile. v must be an
 // activation or a used parameter, one that needs_grad for SIDE_GRAD.
 void graph_tap(struct graph *g, val v, enum side side);
-void graph_tap_as(struct graph *g, val v, enum measure measure);    // SIDE_VALUE
-// ERR_SPEC for a backend that measures norms only, when g asks for more.
-int  graph_only_norms(const struct graph *g, const char *backend,
-                      struct error *err);
+void graph_tap_as(struct graph *g, val v, enum measure measure);    // no NORM
+// ERR_SPEC when g asks for something that a backend does not measure.
+int  graph_without(const struct graph *g, enum measure measure,
+                   const char *backend, struct error *err);
 
 // Nodes whose output is a layer people name: convolutions and linears.
 bool graph_is_layer(const struct graph *g, int node);

@@ -119,84 +119,6 @@ static void backward(struct pass *p)
             ops[g->nodes[i].op]->backward(p, &g->nodes[i]);
 }
 
-static double norm_of(const double *x, size_t n)
-{
-    double sum = 0;
-
-    for (size_t i = 0; i < n; i++)
-        sum += x[i] * x[i];             // does not underflow above 1e-154
-    return sqrt(sum);
-}
-
-static double mean_of(const double *x, size_t n)
-{
-    double sum = 0;
-
-    for (size_t i = 0; i < n; i++)
-        sum += x[i];
-    return sum / n;
-}
-
-static double std_of(const double *x, size_t n)
-{
-    double mean = mean_of(x, n), sum = 0;
-
-    for (size_t i = 0; i < n; i++)
-        sum += (x[i] - mean) * (x[i] - mean);
-    return sqrt(sum / n);
-}
-
-static double zeros_of(const double *x, size_t n)
-{
-    size_t zeros = 0;
-
-    for (size_t i = 0; i < n; i++)
-        zeros += x[i] == 0;
-    return (double)zeros / n;
-}
-
-// Where a parameter's change is asked for, the parameter itself is kept in
-// before, and the change measured when it is over.
-static void measure(const struct pass *p, double **before, double *out)
-{
-    const struct graph *g = p->graph;
-
-    for (int i = 0; i < g->n_taps; i++) {
-        const struct tap *t = &g->taps[i];
-        double *x = (t->side == SIDE_VALUE ? p->value : p->grad)[t->value];
-        size_t n = elements(shape_of(p, t->value));
-
-        switch (t->measure) {
-        case MEASURE_NORM:  out[i] = norm_of(x, n);  break;
-        case MEASURE_MEAN:  out[i] = mean_of(x, n);  break;
-        case MEASURE_STD:   out[i] = std_of(x, n);   break;
-        case MEASURE_ZEROS: out[i] = zeros_of(x, n); break;
-        case MEASURE_CHANGE:
-            before[i] = xmalloc(n * sizeof *x);
-            memcpy(before[i], x, n * sizeof *x);
-            break;
-        }
-    }
-}
-
-static void measure_changes(const struct pass *p, double **before, double *out)
-{
-    const struct graph *g = p->graph;
-
-    for (int i = 0; i < g->n_taps; i++) {
-        size_t n = elements(shape_of(p, g->taps[i].value));
-        const double *x = p->value[g->taps[i].value];
-
-        if (!before[i])
-            continue;
-        for (size_t k = 0; k < n; k++)
-            before[i][k] = x[k] - before[i][k];
-        out[i] = norm_of(before[i], n);
-        free(before[i]);
-        before[i] = NULL;
-    }
-}
-
 static void step(struct reference *r, struct pass *p, double rate,
                  struct result *out)
 {
@@ -207,12 +129,12 @@ static void step(struct reference *r, struct pass *p, double rate,
     if (p->mode != MODE_EVAL) {
         backward(p);
         tap_start = clock_seconds();
-        measure(p, before, out->taps);
+        reference_measure(p, before, out->taps);
         tap_end = clock_seconds();
     }
     if (p->mode == MODE_TRAIN)
         update(r, rate);
-    measure_changes(p, before, out->taps);
+    reference_changes(p, before, out->taps);
     free(before);
     out->loss = *p->value[p->graph->loss];
     out->correct = p->correct;

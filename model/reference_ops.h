@@ -25,6 +25,12 @@ struct reference_op {
 GRAPH_OPS(X)
 #undef X
 
+// A number for every tap, once the backward pass is over. Where a parameter's
+// change is asked for, the parameter is kept in before (by tap, NULL elsewhere),
+// and measured and freed by reference_changes() once the update is over.
+void reference_measure(const struct pass *p, double **before, double *out);
+void reference_changes(const struct pass *p, double **before, double *out);
+
 // Shares a loop out among p->threads. Every turn of it must write places of
 // its own, and sum in an order of its own: then results do not depend on the
 // number of threads.

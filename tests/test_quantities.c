@@ -19,7 +19,7 @@
     "\"size\":32}},\"device\":\"reference\",\"train\":{\"epochs\":1,"          \
     "\"batch\":4," train "},\"record\":{\"quantities\":[" quantities "]}}"
 #define ALL "\"grad_out\",\"grad_w\",\"weight\",\"grad_rms\",\"update\","      \
-            "\"act\",\"weight_grad\""
+            "\"act\",\"weight_grad\",\"grad_sample\""
 
 struct seen { json_t *events, *started, *epoch; };
 
@@ -78,6 +78,11 @@ static void what_follows_from_others_does(void **state)
             near(at(&s, t, "weight_grad", name),
                  at(&s, t, "weight", name) * at(&s, t, "grad_w", name));
             assert_true(at(&s, t, "update", name) > 0);
+            // Between n equal parts and one that has it all.
+            double sum = at(&s, t, "grad_sample", name);
+            double all = at(&s, t, "grad_out", name);
+            assert_true(sum >= all * (1 - 1e-12));
+            assert_true(sum <= all * sqrt(t < 2 ? 4 : 2) * (1 + 1e-12));
         }
         // SGD's first step is lr * gradient.
         near(at(&s, 0, "update", name) * at(&s, 0, "weight", name),

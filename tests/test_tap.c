@@ -135,7 +135,7 @@ static void test_measures_are_of_what_is_read(void **state)
     // 5 channels: a backend that pads them must not count the padding.
     struct graph *g = graph_new(START_PYTORCH);
     val x = graph_input(g, (struct shape){ 4, 3, 9, 7 }, (struct input){ 0 });
-    double taps[4];
+    double taps[5];
 
     x = graph_conv(g, x, "c", (struct conv){ .out = 5, .k = 3, .bias = true });
     x = graph_relu(g, graph_norm(g, x, "n", (struct norm){ 0 }), "r");
@@ -148,6 +148,7 @@ static void test_measures_are_of_what_is_read(void **state)
     graph_tap_as(g, relu, MEASURE_STD);
     graph_tap_as(g, relu, MEASURE_ZEROS);
     graph_tap_as(g, graph_find(g, "c.weight"), MEASURE_CHANGE);
+    graph_tap_as(g, graph_find(g, "c"), MEASURE_SAMPLES);
     struct plan_opts o = { .optim = { .kind = OPTIM_ADAM, .beta1 = 0.9,
                                       .beta2 = 0.999, .eps = 1e-8 } };
     struct plan *plan = compile(s->backend, g, o, NULL);
@@ -172,6 +173,12 @@ static void test_measures_are_of_what_is_read(void **state)
             square += (y[i] - mean) * (y[i] - mean) / (double)n;
         for (int64_t i = 0; i < size_of(plan, "c.weight"); i++)
             change += pow((double)after[i] - before[i], 2);
+        float *dy = get(plan, "c", SIDE_GRAD);
+        double samples = 0;
+        for (int i = 0; i < 4; i++)
+            samples += norm_of(dy + i * n / 4, n / 4);
+        close_to(taps[4], samples, 10 * s->tolerance * samples);
+        free(dy);
         close_to(taps[0], mean, s->tolerance * mean);
         close_to(taps[1], sqrt(square), s->tolerance * sqrt(square));
         assert_true(taps[2] == (double)zeros / (double)n && zeros > 0);

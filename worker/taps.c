@@ -63,6 +63,7 @@ static const struct {
     [QUANTITY_ACT_MEAN]    = { .a = { PART_ACT, SIDE_VALUE, MEASURE_MEAN } },
     [QUANTITY_ACT_STD]     = { .a = { PART_ACT, SIDE_VALUE, MEASURE_STD } },
     [QUANTITY_ACT_ZEROS]   = { .a = { PART_ACT, SIDE_VALUE, MEASURE_ZEROS } },
+    [QUANTITY_GRAD_SAMPLE] = { .a = { PART_OUT, SIDE_GRAD, MEASURE_SAMPLES } },
     [QUANTITY_WEIGHT_GRAD] = { .rule = TAP_PRODUCT,
                                { PART_WEIGHT, SIDE_VALUE, MEASURE_NORM },
                                { PART_WEIGHT, SIDE_GRAD, MEASURE_NORM } },
