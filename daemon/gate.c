@@ -1,6 +1,7 @@
 #include "daemon/gate.h"
 
 #include <ctype.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -95,12 +96,29 @@ static int check_body(const struct gate_request *r, struct error *err)
     return 0;
 }
 
+bool gate_is_odd(const char *name, const char *value)
+{
+    static const char marks[] = "!#$%&'*+-.^_`|~";
+    size_t len = strlen(name);
+    uintptr_t line = (uintptr_t)name + len, at = (uintptr_t)value;
+
+    for (size_t i = 0; i < len; i++)
+        if (!isalnum((unsigned char)name[i]) && !strchr(marks, name[i]))
+            return true;
+    for (const char *c = value; c && *c; c++)
+        if (((unsigned char)*c < ' ' && *c != '\t') || *c == 0x7f)
+            return true;
+    return len == 0 || (value && (at <= line || at - line > GATE_HEADER_BYTES));
+}
+
 int gate_check(const struct gate *g, const struct gate_request *r,
                struct error *err)
 {
     if (r->header_bytes > GATE_HEADER_BYTES)
         return fail(err, 431, "the headers have more than %d bytes",
                     GATE_HEADER_BYTES);
+    if (r->odd)
+        return fail(err, 400, "a header is not as RFC 9112 wants it");
     if (r->n_hosts != 1)
         return fail(err, 400, "there must be one Host header");
     if (!host_allowed(g, r->host))

@@ -27,7 +27,15 @@ struct gate_request {                   // headers; NULL and 0 = not there
                *content_length, *transfer_encoding;
     int         n_hosts, n_lengths, n_encodings;
     size_t      header_bytes;
+    bool        odd;                    // gate_is_odd() of any
 };
+
+// Whether a header is one that two readers could take for different ones: its
+// name has other characters than RFC 9110 allows ("Content-Length :"), its
+// value has control characters, or it was folded over several lines. Of a
+// folded one libmicrohttpd 0.9.75 hands out a name that is not in the same
+// line as the value: both are where they were received, the value behind.
+bool gate_is_odd(const char *name, const char *value);
 
 // 0, or the HTTP status of the refusal, which is also err->code.
 int gate_check(const struct gate *g, const struct gate_request *r,

@@ -227,6 +227,7 @@ static enum MHD_Result note_header(void *cls, enum MHD_ValueKind kind,
     struct gate_request *g = cls;
 
     (void)kind;
+    g->odd |= gate_is_odd(key, value);
     value = value ? value : "";
     g->header_bytes += strlen(key) + strlen(value) + 4;
     if (!strcasecmp(key, "Host")) {

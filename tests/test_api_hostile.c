@@ -167,6 +167,49 @@ static void ambiguous_lengths_are_refused(void **state)
     }
 }
 
+// The answer to headers and what follows them; then it must be closed, so that
+// nothing after it is taken for a request.
+static void refused_and_closed(const char *headers)
+{
+    char *request = xasprintf("POST " JOBS " HTTP/1.1\r\n%s\r\n\r\n{}"
+        "GET /healthz HTTP/1.1\r\nHost: 127.0.0.1:%d\r\n\r\n", headers,
+        d.port);
+    int fd = dial(&d);
+    size_t len;
+
+    send_text(fd, request);
+    char *answer = read_all(fd, &len);
+    close(fd);
+    if (strncmp(answer, "HTTP/1.1 400 ", 13) != 0 ||
+        strstr(answer + 13, "HTTP/1.1 "))
+        fail_msg("%s\n%s", headers, answer);
+    free(answer);
+    free(request);
+}
+
+static void what_can_be_read_twice_is_refused_and_closed(void **state)
+{
+    (void)state;
+    static const char *const headers[] = {
+        "Content-Length: 2\r\nContent-Length: 2",
+        "Content-Length: 2\r\ncontent-length: 3",
+        "Content-Length: 2\r\nTransfer-Encoding: chunked",
+        "Transfer-Encoding: chun\r\n ked", "Content-Length : 2",
+        "X-A: b\r\n c", "X-A: b\r\n\tc\r\nX-B: d", "X-A: b\rX-B: c",
+        "X-A: b\x01", "Host: evil.example", "X A: b", "X-A\t: b",
+    };
+
+    for (size_t i = 0; i < sizeof headers / sizeof *headers; i++) {
+        char *all = xasprintf("Host: 127.0.0.1:%d\r\n"
+            "Content-Type: application/json\r\n%s", d.port, headers[i]);
+        refused_and_closed(all);
+        free(all);
+    }
+    char *first = xasprintf(" X: y\r\nHost: 127.0.0.1:%d", d.port);
+    refused_and_closed(first);
+    free(first);
+}
+
 static void nonsense_is_survived(void **state)
 {
     (void)state;
@@ -317,6 +360,7 @@ int main(void)
         cmocka_unit_test(no_spelling_leads_out_of_the_page),
         cmocka_unit_test(what_is_too_large_is_refused),
         cmocka_unit_test(ambiguous_lengths_are_refused),
+        cmocka_unit_test(what_can_be_read_twice_is_refused_and_closed),
         cmocka_unit_test(nonsense_is_survived),
         cmocka_unit_test(half_requests_hold_up_nobody),
         cmocka_unit_test(a_watcher_that_never_reads_costs_nobody_anything),

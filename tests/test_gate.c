@@ -1,6 +1,7 @@
 // daemon/gate.c and uri.c: what a request may look like, without a socket.
 #include <setjmp.h>
 #include <stdarg.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <stdlib.h>
@@ -99,6 +100,35 @@ static void bodies_are_json_of_one_known_length(void **state)
     assert_int_equal(GATE(.header_bytes = GATE_HEADER_BYTES + 1), 431);
 }
 
+static void odd_headers_are_noticed(void **state)
+{
+    (void)state;
+    // As they are received: the value is behind its name.
+    static const struct { const char *name, *value; bool odd; } rows[] = {
+        { "Host", "localhost", false },         { "X-A", "", false },
+        { "X!#$%&'*+.^_`|~1", "a\tb", false },  { "X-A", "\xc3\xa4", false },
+        { "Content-Length ", "5", true },       { " X", "y", true },
+        { "X-A", "b\rX-B: c", true },           { "X-A", "b\x01", true },
+        { "X-A", "b\x7f", true },               { "X\"", "b", true },
+        { "", "b", true },
+    };
+    char line[100];
+
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        size_t at = strlen(rows[i].name) + 1;
+        memset(line, 0, sizeof line);
+        strcpy(line, rows[i].name);
+        strcpy(line + at, rows[i].value);
+        assert_int_equal(gate_is_odd(line, line + at), rows[i].odd);
+    }
+    assert_false(gate_is_odd("X-A", NULL));
+    // Folded: the name was moved, the value was not.
+    strcpy(line, "value");
+    strcpy(line + 50, "Name");
+    assert_true(gate_is_odd(line + 50, line));
+    assert_int_equal(GATE(.odd = true), 400);
+}
+
 static void addresses_are_split_then_decoded(void **state)
 {
     (void)state;
@@ -166,6 +196,7 @@ int main(void)
         cmocka_unit_test(the_host_must_be_one_of_ours),
         cmocka_unit_test(foreign_pages_may_ask_nothing),
         cmocka_unit_test(bodies_are_json_of_one_known_length),
+        cmocka_unit_test(odd_headers_are_noticed),
         cmocka_unit_test(addresses_are_split_then_decoded),
         cmocka_unit_test(wrong_addresses_are_refused),
         cmocka_unit_test(accept_headers_are_understood),
