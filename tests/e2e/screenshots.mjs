@@ -28,7 +28,7 @@ try {
       { viewport: { width, height } });
     await page.locator(ready).first().waitFor();
     await page.waitForLoadState('networkidle', { timeout: 5000 }).catch(() => {});
-    await page.screenshot({ path: join(out, `${name}.png`) });
+    await page.screenshot({ path: join(out, `${name}.png`), fullPage: name !== 'jobs' });
     await page.close();
     if (wrong.length) throw new Error(`${name}: ${wrong.join('; ')}`);
     console.log(`wrote ${join(out, `${name}.png`)}`);

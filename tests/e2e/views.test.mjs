@@ -120,6 +120,30 @@ test('heat map: a cell for every layer and epoch, and the ratio of two jobs', ()
     await shoot(page, 'heat');
   }));
 
+test('heat map: 54 layers and 150 epochs, whole on the screen and in the file', async () => {
+  const id = await daemon.train({ ...TINY, model: { skip: true },
+    data: { synthetic: { images: 32 } }, train: { epochs: 150 } });
+  await onPage(`/jobs/${id}?view=heat`, async (page) => {
+    await shoot(page, 'heat-150');
+    const box = await page.locator('.chart').boundingBox();
+    assert.ok(box.y + box.height < 1200, 'one screen');
+    const png = await download(page, page.getByLabel(`download job-${id} as PNG`));
+    // How many of the pixels of the newest epochs are not the card's white.
+    const share = await page.evaluate(async (base64) => {
+      const bytes = Uint8Array.from(atob(base64), (c) => c.charCodeAt(0));
+      const image = await createImageBitmap(new Blob([bytes]));
+      const canvas = new OffscreenCanvas(image.width, image.height);
+      const context = canvas.getContext('2d');
+      context.drawImage(image, 0, 0);
+      const { data } = context.getImageData(image.width - 90, 40, 40, 1200);
+      let inked = 0;
+      for (let i = 0; i < data.length; i += 4) inked += data[i] + data[i + 1] + data[i + 2] < 765;
+      return 4 * inked / data.length;
+    }, png.bytes.toString('base64'));
+    assert.equal(share, 1);
+  });
+});
+
 test('depth profile: slope in words, first steps, theory', () =>
   onPage('/jobs/1,2?view=profile&epoch=1', async (page) => {
     const { epochs, theory, early_steps: early } = await daemon.api('/jobs/1/profile');

@@ -1,12 +1,12 @@
 // A chart on the page: ECharts with only the parts that are used.
 import * as echarts from 'echarts/core';
-import { CustomChart, HeatmapChart, LineChart } from 'echarts/charts';
+import { CustomChart, LineChart } from 'echarts/charts';
 import { GridComponent, LegendComponent, TooltipComponent,
   VisualMapContinuousComponent } from 'echarts/components';
 import { CanvasRenderer, SVGRenderer } from 'echarts/renderers';
 import { h } from './dom.js';
 
-echarts.use([CustomChart, HeatmapChart, LineChart, GridComponent, LegendComponent,
+echarts.use([CustomChart, LineChart, GridComponent, LegendComponent,
   TooltipComponent, VisualMapContinuousComponent, CanvasRenderer, SVGRenderer]);
 
 const WHOLE = { animation: false };

@@ -31,14 +31,16 @@ export function makeFigure(key, label, fileName) {
         button('PNG', (n) => savePng(n, now, width())),
         button('SVG', (n) => saveSvg(n, now, width())),
         button('CSV', (n) => saveCsv(n, (now.csv ?? now.table)()))), details),
+    // A chart with the version of the one that is shown is the same picture.
     draw(next) {
+      const same = next.version !== undefined && next.version === now?.version;
       now = next;
       title.hidden = !next.title;
       title.textContent = next.title ?? '';
       const lines = (next.words ?? []).filter(Boolean);
       if (lines.join('\n') !== words.textContent)
         replace(words, lines.map((line) => h('p', {}, line)));
-      chart.draw(next.option, next.height);
+      if (!same) chart.draw(next.option, next.height);
       drawNumbers();
     },
     width,

@@ -12,6 +12,14 @@ const cellsOf = (track, names, value) => epochsOf(track).flatMap((epoch, x) =>
     return median > 0 ? [{ value: [x, y, Math.log10(median)], median }] : [];
   }));
 
+function renderItem(params, api) {
+  const [x, y] = api.coord([api.value(0), api.value(1)]), [width, height] = api.size([1, 1]);
+  const left = Math.floor(x - width / 2), top = Math.floor(y - height / 2);
+  return { type: 'rect', style: { fill: api.visual('color') },
+    shape: { x: left, y: top, width: Math.ceil(x + width / 2) - left,
+      height: Math.ceil(y + height / 2) - top } };
+}
+
 function option({ epochs, names, cells, low, high, colours, what, ink }, { width }) {
   const narrow = width < 560, quiet = { color: ink.quiet, fontSize: 10 };
   return {
@@ -24,12 +32,13 @@ function option({ epochs, names, cells, low, high, colours, what, ink }, { width
     yAxis: { type: 'category', data: names, inverse: true, axisTick: { show: false },
       axisLabel: { ...quiet, interval: 0, color: ink.text },
       axisLine: { lineStyle: { color: ink.line } } },
-    visualMap: { type: 'continuous', min: low, max: high, calculable: true, orient: 'horizontal',
+    visualMap: { type: 'continuous', dimension: 2, min: low, max: high, calculable: true, orient: 'horizontal',
       left: 'center', bottom: 2, itemHeight: Math.min(320, width / 2), itemWidth: 14,
       textStyle: { color: ink.text }, inRange: { color: colours },
       formatter: (v) => Number.isInteger(v) ? powerOfTen(v) : norm(10 ** v) },
-    series: [{ type: 'heatmap', data: cells, progressive: 0,
-      emphasis: { itemStyle: { borderColor: ink.text, borderWidth: 1 } } }],
+    // Not a heatmap series: ECharts 6 paints those bit by bit, so that a file
+    // would get only the first cells.
+    series: [{ type: 'custom', data: cells, progressive: 0, encode: { x: 0, y: 1 }, renderItem }],
   };
 }
 

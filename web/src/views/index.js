@@ -4,7 +4,7 @@
 //   text(state)          what to see in it
 //   needs(ctx)           {bins, source, layers} of the histograms it draws
 //   charts(ctx)          [{key, title, label, height, words, option(size),
-//                        table(), csv()}]: pictures and their numbers
+//                        table(), csv(), version}]: pictures and their numbers
 //   body(ctx)            elements, for what is not a picture
 //   shown(tracks)        whether there is such a tab
 // ctx: {tracks, state, ink, epochOf(track), nameOf(track), comparisons}

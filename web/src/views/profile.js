@@ -130,6 +130,7 @@ function earlyChart(ctx, track) {
   const theory = track.theory;
   return { key: `early-${track.id}`, height: 360, title: `First steps of ${ctx.nameOf(track)}`,
     label: `Norm against depth in the first steps of job ${track.id}`,
+    version: `${steps.length} ${track.job.attempt} ${track.quantity} ${ctx.ink.text}`,
     words: [`At step ${steps[0].step}: ${slopeWords(steps[0].slope)}`, theory
       ? `Theory for such a network at its start: ${norm(theory.factor_per_layer)} a layer (dashed).` : null],
     option: () => earlyOption({ steps, theory, ink: ctx.ink }),

@@ -59,7 +59,8 @@ export function rowsOption({ labels, notes, series, range, overlap = 0.92, opaci
   const quiet = { color: ink.quiet, fontSize: 12 };
   const side = (data, position) => ({ type: 'category', data, inverse: true, position,
     axisLine: { show: false }, axisTick: { show: false },
-    splitLine: { show: false }, axisLabel: { ...quiet,
+    splitLine: { show: position === 'left', interval: 0, lineStyle: { color: ink.line } },
+    axisLabel: { ...quiet,
       color: position === 'left' ? ink.text : ink.quiet, fontSize: narrow ? 11 : 12 } });
 
   return {
@@ -79,7 +80,7 @@ export function rowsOption({ labels, notes, series, range, overlap = 0.92, opaci
       data: labels.map((_, i) => [min, i]),
       renderItem: (params, api) => {
         const i = params.dataIndex;
-        return row(one.rows[i], { api, i, min, max, overlap, opacity, ink,
+        return row(one.rows[i], { api, i, min, overlap, opacity, ink,
           full: sameScale ? highest : peaks[i] });
       },
     })),
@@ -88,7 +89,7 @@ export function rowsOption({ labels, notes, series, range, overlap = 0.92, opaci
 
 const peak = (row) => (row?.points ?? []).reduce((high, p) => Math.max(high, p[1]), 0);
 
-function row(data, { api, i, min, max, overlap, opacity, full, ink }) {
+function row(data, { api, i, min, overlap, opacity, full, ink }) {
   const [left, middle] = api.coord([min, i]), [next] = api.coord([min + 1, i]);
   const band = api.size([0, 1])[1], base = middle + band / 2 - 1;
   const at = (x) => left + (x - min) * (next - left);
@@ -97,17 +98,16 @@ function row(data, { api, i, min, max, overlap, opacity, full, ink }) {
   if (data?.points.length) {
     const points = data.points.map(([x, y]) =>
       [at(x), base - (full ? (y / full) * (band - 2) * overlap : 0)]);
-    if (opacity > 0.6)
+    // What lies behind a ridge does not shine through it.
+    if (overlap > 1)
       children.push({ type: 'polygon', shape: { points }, style: { fill: ink.card, opacity: 0.75 } });
-    children.push({ type: 'polygon', shape: { points }, style: { fill: data.color, opacity } },
-      { type: 'polyline', shape: { points }, style: { stroke: data.color, lineWidth: 1.5, fill: 'none' } });
+    children.push({ type: 'polygon', shape: { points },
+      style: { fill: data.color, fillOpacity: opacity, stroke: data.color, lineWidth: 1.5 } });
     if (data.median > 0)
       children.push({ type: 'line', style: { stroke: data.color, lineWidth: 2 }, shape: {
         x1: at(Math.log10(data.median)), x2: at(Math.log10(data.median)), y1: base,
         y2: base - (band - 2) * Math.min(overlap, 1) } });
   }
-  children.push({ type: 'line', silent: true, style: { stroke: ink.line, lineWidth: 1 },
-    shape: { x1: left, x2: at(max), y1: base, y2: base } });
   return { type: 'group', children };
 }
 
