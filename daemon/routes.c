@@ -1,12 +1,12 @@
 #include "daemon/routes.h"
 
-#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "common/clock.h"
 #include "common/mem.h"
+#include "daemon/metrics.h"
 #include "daemon/openapi.h"
 #include "version.h"
 
@@ -148,34 +148,10 @@ void routes_openapi(struct request *rq, struct reply *rp)
     reply_json(rp, 200, openapi_make());
 }
 
-// Prometheus.
-
 void routes_metrics(struct request *rq, struct reply *rp)
 {
-    struct server *s = rq->server;
-    char *text = NULL;
-    size_t len = 0;
-    FILE *f = open_memstream(&text, &len);
+    size_t len;
+    char *text = metrics_text(rq->server, &len);
 
-    fputs("# HELP gradwatch_jobs Jobs by state.\n"
-          "# TYPE gradwatch_jobs gauge\n", f);
-    for (int i = 0; queue_states[i]; i++)
-        fprintf(f, "gradwatch_jobs{state=\"%s\"} %" PRId64 "\n",
-                queue_states[i], store_count(s->store, queue_states[i]));
-    fprintf(f, "# HELP gradwatch_watchers Open event streams.\n"
-            "# TYPE gradwatch_watchers gauge\ngradwatch_watchers %d\n"
-            "# HELP gradwatch_http_requests_total Answers by status.\n"
-            "# TYPE gradwatch_http_requests_total counter\n",
-            sse_watchers(s->sse));
-    for (int i = 0; i < SERVER_STATUSES; i++) {
-        unsigned long long n = atomic_load(&s->answers[i]);
-        if (n)
-            fprintf(f, "gradwatch_http_requests_total{code=\"%d\"} %llu\n", i,
-                    n);
-    }
-    fprintf(f, "# HELP gradwatch_start_time_seconds When the daemon started.\n"
-            "# TYPE gradwatch_start_time_seconds gauge\n"
-            "gradwatch_start_time_seconds %.3f\n", (double)s->started / 1000);
-    fclose(f);
     reply_text(rp, "text/plain; version=0.0.4; charset=utf-8", text, len);
 }
