@@ -61,6 +61,7 @@ void data_close(struct data *d)
     if (d->hold->close)
         d->hold->close(d);
     free(d->hold->picked);
+    free(d->hold->renumbered);
     free(d->hold);
     free(d);
 }

@@ -10,7 +10,7 @@ struct data_hold {
     size_t   map_bytes;
     struct pack *pack;          // the decoded images of a folder
     int32_t *labels;            // heap
-    int32_t *picked;            // heap
+    int32_t *picked, *renumbered;       // heap; data.c frees them
     uint8_t *raw;               // heap; CIFAR-10's images, (n, 32, 32, 3)
     // Makes image i (side, side, 3) when d->pixels is NULL. Any thread.
     void   (*render)(const struct data *d, int64_t i, uint8_t *pixels);

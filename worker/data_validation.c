@@ -80,8 +80,7 @@ static int renumber(struct data *v, const struct data *d, struct error *err)
     for (int64_t i = 0; i < v->n && !rc; i++)
         labels[i] = number[v->labels[i]];
     free(number);
-    free(v->hold->labels);
-    v->hold->labels = labels;
+    v->hold->renumbered = labels;
     v->labels = labels;
     return rc;
 }
