@@ -16,9 +16,9 @@
 
 enum {
     THREADS = 4,
-    MAX_CONNECTIONS = 1024,
+    MAX_CONNECTIONS = 12288,    // watchers, and 2,048 who ask
     IDLE_S = 30,
-    CONNECTION_BYTES = 32 << 10,        // of a connection's buffers
+    CONNECTION_BYTES = 20 << 10,        // of a connection's buffers
 };
 
 struct http {

@@ -14,7 +14,8 @@
 enum {
     RING = 4096,                // messages
     RING_BYTES = 32 << 20,      // of their text
-    BLOCK = 4096,               // what is asked for at a time
+    BLOCK = 1024,               // what is asked for at a time; each watcher
+                                // has a buffer of that size
 };
 
 struct message {

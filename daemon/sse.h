@@ -13,7 +13,7 @@
 #include <microhttpd.h>
 #include "daemon/store.h"
 
-enum { SSE_MAX_WATCHERS = 512, SSE_HEARTBEAT_S = 15 };
+enum { SSE_MAX_WATCHERS = 10240, SSE_HEARTBEAT_S = 15 };
 
 struct sse;
 
