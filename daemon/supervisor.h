@@ -11,7 +11,7 @@
 #include "daemon/http.h"
 #include "daemon/server.h"
 
-enum { SUPERVISOR_GRACE_S = 10, SUPERVISOR_STOP_S = 5,
+enum { SUPERVISOR_GRACE_S = 10, SUPERVISOR_STOP_S = 8,
        SUPERVISOR_PATIENCE = 10 };      // heartbeats until `started`: devices
                                         // can take long to wake up
 

@@ -170,6 +170,62 @@ static void test_reference(void **state)
     survives(SPEC("reference", "adam"));
 }
 
+// 60 steps an epoch.
+#define LONG_SPEC "{\"model\":{\"arch\":\"resnet18\",\"width\":0.0625}," \
+    "\"data\":{\"image_size\":16,\"synthetic\":{\"classes\":3," \
+    "\"images\":121,\"size\":16}},\"device\":\"cpu\",\"train\":{" \
+    "\"epochs\":4,\"batch\":2,\"optimizer\":\"adam\",\"lr\":0.001}," \
+    "\"checkpoint\":{\"initial\":true}}"
+
+enum { STOPS = 3 };
+
+// Stopped in order soon after the first step of an attempt, which is told by a
+// live event; what was trained is not trained again.
+static void test_stopped(void **state)
+{
+    (void)state;
+    char *spec = xstrdup(LONG_SPEC), *whole = in_dir("whole");
+    char *broken = in_dir("broken");
+    char *partial = in_dir("broken/partial.safetensors");
+    const char *const args[] = { "--checkpoints", whole, NULL };
+    const char *const again[] = { "--checkpoints", broken,
+                                  "--resume", broken, NULL };
+    struct seen want = { 0 }, got = { 0 };
+    int attempts = 0, partials = 0;
+    bool done = false;
+
+    assert_true(attempt(spec, args, 0, &want));
+    for (; !done && attempts <= STOPS; attempts++) {
+        struct program p = program_start(spec, again);
+        json_t *e;
+        while ((e = program_next(&p))) {
+            if (is(e, "failed"))
+                fail_msg("%s", event_text(e));
+            if (is(e, "live") && attempts < STOPS)
+                kill(p.pid, SIGTERM);
+            if (is(e, "epoch") &&
+                json_is_true(json_object_get(e, "complete")))
+                keep(&got.epochs[integer(e, "epoch")], e);
+            if (is(e, "checkpoint"))
+                keep(&got.checkpoints[integer(e, "epoch")], e);
+            done = is(e, "finished");
+            json_decref(e);
+        }
+        assert_int_equal(program_end(&p), done ? 0 : 3);
+        partials += access(partial, F_OK) == 0;
+    }
+    assert_true(done);
+    assert_true(partials > 0);
+    compare(&want, &got);
+    same_files(whole, broken);
+    clear(&want);
+    clear(&got);
+    free(spec);
+    free(whole);
+    free(broken);
+    free(partial);
+}
+
 static void flip(const char *path)
 {
     int fd = open(path, O_RDWR);
@@ -225,6 +281,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_cpu, fresh_dir, drop_dir),
         cmocka_unit_test_setup_teardown(test_adam, fresh_dir, drop_dir),
         cmocka_unit_test_setup_teardown(test_reference, fresh_dir, drop_dir),
+        cmocka_unit_test_setup_teardown(test_stopped, fresh_dir, drop_dir),
         cmocka_unit_test_setup_teardown(test_damaged, fresh_dir, drop_dir),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -12,129 +12,11 @@
 #include "common/crc32.h"
 #include "common/event.h"
 #include "common/mem.h"
-#include "worker/safetensors.h"
+#include "worker/checkpoint_content.h"
 
 enum { CRC_DIGITS = 8, CRC_CHUNK = 1 << 16 };
 
 static const char no_crc[] = "00000000";
-
-// ---- what is in a file -----------------------------------------------------
-
-// Where the numbers of a tensor come from: a side of a value, or a count.
-struct source { val v; enum side side; int64_t count; };
-
-struct content {
-    struct st_tensor *tensors;
-    struct source    *sources;          // beside each tensor
-    int               n, room;
-    int64_t           most;             // elements of the largest
-};
-
-static struct st_tensor *add(struct content *c, struct source from,
-                             enum st_type type, const char *prefix,
-                             const char *name, const char *suffix)
-{
-    if (c->n == c->room) {
-        c->room = c->room ? 2 * c->room : 64;
-        c->tensors = xrealloc(c->tensors,
-                              (size_t)c->room * sizeof *c->tensors);
-        c->sources = xrealloc(c->sources,
-                              (size_t)c->room * sizeof *c->sources);
-    }
-    c->sources[c->n] = from;
-    c->tensors[c->n] = (struct st_tensor){
-        .name = xasprintf("%s%s%s", prefix, name, suffix), .type = type };
-    return &c->tensors[c->n++];
-}
-
-static void content_clear(struct content *c)
-{
-    for (int i = 0; i < c->n; i++)
-        free(c->tensors[i].name);
-    free(c->tensors);
-    free(c->sources);
-}
-
-static bool is_linear(const struct graph *g, val v)
-{
-    for (int i = 0; i < g->n_nodes; i++)
-        if (g->nodes[i].param[0] == v)
-            return graph_is_linear(g, i);
-    return false;
-}
-
-// Graphs have four dims everywhere; PyTorch has as many as it needs.
-static void set_dims(struct st_tensor *t, const struct graph *g, val v)
-{
-    struct shape s = g->values[v].shape;
-    int64_t dims[] = { s.n, s.c, s.h, s.w };
-
-    t->n_dims = s.c * s.h * s.w == 1 ? 1 : is_linear(g, v) ? 2 : 4;
-    if (t->n_dims == 2)                 // flattened, if it was an image
-        dims[1] = (int64_t)s.c * s.h * s.w;
-    memcpy(t->dims, dims, sizeof dims);
-}
-
-static void add_value(struct content *c, const struct plan *p, val v,
-                      enum side side, const char *prefix, const char *suffix)
-{
-    const struct graph *g = p->graph;
-    enum st_type type = p->backend->read_double ? ST_F64 : ST_F32;
-    struct source from = { .v = v, .side = side };
-
-    set_dims(add(c, from, type, prefix, g->values[v].name, suffix), g, v);
-    if (graph_elements(g, v) > c->most)
-        c->most = graph_elements(g, v);
-}
-
-static void add_count(struct content *c, const char *name, int64_t count)
-{
-    add(c, (struct source){ .v = BAD_VAL, .count = count }, ST_I64, "", name,
-        "");
-}
-
-// PyTorch counts batches beside each pair of running statistics.
-static void add_batches(struct content *c, const struct value *row,
-                        int64_t steps)
-{
-    static const char tail[] = ".running_var";
-    size_t len = strlen(row->name), n = sizeof tail - 1;
-
-    if (len < n || strcmp(row->name + len - n, tail) != 0)
-        return;
-    char *name = xasprintf("%.*s.num_batches_tracked", (int)(len - n),
-                           row->name);
-    add_count(c, name, row->used ? steps : 0);
-    free(name);
-}
-
-static void add_optim(struct content *c, const struct plan *p, val v)
-{
-    bool adam = p->opts.optim.kind != OPTIM_SGD;
-
-    add_value(c, p, v, SIDE_OPTIM, "optim.",
-              adam ? ".exp_avg" : ".momentum_buffer");
-    if (adam)
-        add_value(c, p, v, SIDE_OPTIM2, "optim.", ".exp_avg_sq");
-}
-
-// The 8-byte counts first, so that all numbers lie at multiples of their size.
-static void content_of(struct content *c, const struct plan *p, int64_t steps)
-{
-    const struct graph *g = p->graph;
-
-    *c = (struct content){ 0 };
-    add_count(c, "optim.step", steps);
-    for (val v = 0; v < g->n_values; v++)
-        if (g->values[v].role == ROLE_STATE)
-            add_batches(c, &g->values[v], steps);
-    for (val v = 0; v < g->n_values; v++)
-        if (g->values[v].role != ROLE_ACT)
-            add_value(c, p, v, SIDE_VALUE, "", "");
-    for (val v = 0; v < g->n_values; v++)
-        if (g->values[v].role == ROLE_PARAM && g->values[v].used)
-            add_optim(c, p, v);
-}
 
 // ---- between plan and bytes ------------------------------------------------
 
@@ -142,7 +24,9 @@ static void content_of(struct content *c, const struct plan *p, int64_t steps)
 static int take(struct plan *p, const struct st_tensor *t,
                 const struct source *from, void *buf, struct error *err)
 {
-    if (from->v == BAD_VAL)
+    if (from->rows)
+        memcpy(buf, from->rows->numbers, (size_t)st_bytes(t));
+    else if (from->v == BAD_VAL)
         memcpy(buf, &from->count, sizeof from->count);
     else if (t->type == ST_F64)
         return p->backend->read_double(p, from->v, from->side, buf, err);
@@ -186,6 +70,8 @@ void checkpoint_spec(const struct job *job, int64_t images,
     free(text);
     json_decref(spec);
 }
+
+const char checkpoint_partial[] = "partial.safetensors";
 
 void checkpoint_name(int epoch, char out[CHECKPOINT_NAME])
 {
@@ -266,7 +152,7 @@ static int write_file(int fd, const struct checkpoint *c, struct plan *p,
     uint32_t crc;
     size_t len;
 
-    content_of(&all, p, p->backend->steps(p));
+    content_of(&all, p, p->backend->steps(p), &c->rows);
     void *buf = xcalloc((size_t)all.most + 1, sizeof(double));
     json_t *about = metadata_of(c, no_crc);
     uint8_t *header = st_write_header(all.tensors, all.n, about, &len);
@@ -302,7 +188,10 @@ int checkpoint_write(const char *dir, const struct checkpoint *c,
                      struct error *err)
 {
     *out = (struct checkpoint_file){ 0 };
-    checkpoint_name(c->epoch, out->name);
+    if (c->rows.n)
+        snprintf(out->name, sizeof out->name, "%s", checkpoint_partial);
+    else
+        checkpoint_name(c->epoch, out->name);
     char *path = xasprintf("%s/%s", dir, out->name);
     char *tmp = xasprintf("%s.tmp", path);
     int rc = 0, fd = -1;
@@ -447,15 +336,29 @@ static bool is_optim(const char *name)
     return !strncmp(name, "optim.", strlen("optim."));
 }
 
+static int read_rows(int fd, const struct st_header *h, struct rows *rows,
+                     struct error *err)
+{
+    const struct st_tensor *t = st_find(h, "run.steps");
+
+    if (!t)
+        return 0;
+    if (t->type != ST_F64 || t->n_dims != 2 || !t->dims[0] || !t->dims[1])
+        return fail(err, ERR_DATA, "its run.steps are none");
+    *rows = (struct rows){ .n = t->dims[0], .width = t->dims[1],
+                           .numbers = xmalloc((size_t)st_bytes(t)) };
+    return st_read(fd, h, t, rows->numbers, err);
+}
+
 static int read_numbers(int fd, const struct st_header *h, bool weights,
-                        struct plan *p, struct error *err)
+                        struct plan *p, struct rows *rows, struct error *err)
 {
     struct content all;
-    int rc = 0;
+    int rc = weights ? 0 : read_rows(fd, h, rows, err);
 
-    content_of(&all, p, 0);
+    content_of(&all, p, 0, NULL);
     void *buf = xcalloc((size_t)all.most + 1, sizeof(double));
-    if (!weights && h->n != all.n)
+    if (!rc && !weights && h->n != all.n + (rows->n > 0))
         rc = fail(err, ERR_DATA, "it is of another network or optimizer: it "
                   "has %d tensors, not %d", h->n, all.n);
     for (int i = 0; i < all.n && !rc; i++)
@@ -465,6 +368,12 @@ static int read_numbers(int fd, const struct st_header *h, bool weights,
     free(buf);
     content_clear(&all);
     return rc;
+}
+
+void rows_clear(struct rows *r)
+{
+    free(r->numbers);
+    *r = (struct rows){ 0 };
 }
 
 int checkpoint_read(const char *path, const char *wanted, bool weights,
@@ -479,6 +388,7 @@ int checkpoint_read(const char *path, const char *wanted, bool weights,
         return fail(err, errno == ENOENT ? ERR_NOT_FOUND : ERR_IO,
                     "cannot open %s: %s", path, strerror(errno));
     int rc = st_read_header(fd, &h, &why);
+    out->rows = (struct rows){ 0 };
     if (!rc)
         rc = check_sum(fd, &h, &why);
     if (!rc)
@@ -487,8 +397,10 @@ int checkpoint_read(const char *path, const char *wanted, bool weights,
         rc = fail(&why, ERR_DATA, "it is of another run: spec or images "
                   "differ");
     if (!rc)
-        rc = read_numbers(fd, &h, weights, p, &why);
+        rc = read_numbers(fd, &h, weights, p, &out->rows, &why);
     st_header_clear(&h);
     close(fd);
+    if (rc)
+        rows_clear(&out->rows);
     return rc ? fail(err, rc, "checkpoint %s: %s", path, why.text) : 0;
 }

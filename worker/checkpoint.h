@@ -3,7 +3,8 @@
  * Parameters and running statistics have torchvision's state_dict names, those
  * of unused downsample branches and num_batches_tracked too; optimizer state is
  * under "optim.": optim.NAME.momentum_buffer (SGD), optim.NAME.exp_avg and
- * .exp_avg_sq (Adam), optim.step. Metadata: format, epoch, step, spec (a hash
+ * .exp_avg_sq (Adam), optim.step; a checkpoint within an epoch also has
+ * run.steps, a row for each step of it. Metadata: format, epoch, step, spec (a hash
  * of what decides the numbers), crc32 (of the file with this text as zeros).
  * Nothing depends on the time or the job's id: equal runs give equal bytes.
  *
@@ -20,10 +21,16 @@
 
 enum { CHECKPOINT_FORMAT = 1, CHECKPOINT_NAME = 40 };
 
+// What is known of each step of an epoch that is not over; owns numbers.
+struct rows { int64_t n, width; double *numbers; };
+void rows_clear(struct rows *r);
+
 struct checkpoint {
     int     epoch;                      // whole ones behind it
-    int64_t step;                       // steps of all these
+    int64_t step;                       // steps behind it
     char    spec[SHA256_TEXT];
+    struct rows rows;                   // of the epoch in progress; borrowed
+                                        // when written, owned when read
 };
 
 struct checkpoint_file {                // what was written
@@ -37,6 +44,8 @@ struct checkpoint_file {                // what was written
 void checkpoint_spec(const struct job *job, int64_t images,
                      char out[SHA256_TEXT]);
 
+// The name of one within an epoch (with rows), of which there is at most one.
+extern const char checkpoint_partial[];
 // "epoch-000003.safetensors"
 void checkpoint_name(int epoch, char out[CHECKPOINT_NAME]);
 
@@ -58,7 +67,7 @@ int  checkpoint_read(const char *path, const char *wanted, bool weights,
 int  checkpoint_list(const char *dir, int **epochs);
 
 // Removes all that are not of the `keep` newest up to epoch `last` nor, if
-// `initial`, epoch 0, and what a killed run left half written.
+// `initial`, epoch 0, the partial one, and what a killed run left half written.
 void checkpoint_prune(const char *dir, int last, int keep, bool initial);
 
 // Bytes and checksum of one that is there.

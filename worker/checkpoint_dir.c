@@ -63,7 +63,7 @@ static void drop_half_written(const char *dir)
 
     while (d && (e = readdir(d))) {
         size_t len = strlen(e->d_name), n = sizeof tail - 1;
-        if (!strncmp(e->d_name, stem, sizeof stem - 1) && len > n &&
+        if (len > n &&
             !strcmp(e->d_name + len - n, tail))
             drop(dir, e->d_name);
     }
@@ -110,4 +110,5 @@ void checkpoint_prune(const char *dir, int last, int keep, bool initial)
     }
     free(epochs);
     drop_half_written(dir);
+    drop(dir, checkpoint_partial);
 }

@@ -18,6 +18,8 @@ struct keep {
 
     int         epoch;          // the last call's: gone on from, or written
     int64_t     step;
+    struct rows rows;           // steps of the epoch in progress
+    int64_t     rows_room;
     json_t     *damaged;        // [{"path", "reason"}, ...] that were not taken
     struct checkpoint_file file;
 };
@@ -31,7 +33,21 @@ int  keep_load(struct keep *k, const struct rig *rig, uint64_t seed,
 // first).
 bool keep_due(const struct keep *k, const struct job *job, int epoch);
 int  keep_write(struct keep *k, const struct rig *rig, struct error *err);
-// Removes what is not kept, now that k->epoch's is there. The epochs that stay,
-// ascending; caller owns.
-json_t *keep_prune(const struct keep *k, const struct job *job);
+// Tells of the one that was written, and removes what is not kept.
+void keep_tell_written(const struct keep *k, struct tell *t,
+                       const struct job *job);
+// Tells of what was not taken, and again of the one that was: perhaps nobody
+// has heard of it.
+void keep_tell_loaded(const struct keep *k, struct tell *t,
+                      const struct job *job);
+// Notes a step, so that a run that is stopped within the epoch can go on there:
+// n numbers beside loss and hits.
+void keep_step(struct keep *k, const struct result *result, int n);
+// The i-th noted step; result->taps has room. False when there is none.
+bool keep_noted(const struct keep *k, int64_t i, struct result *result);
+// A new epoch: nothing is noted yet.
+void keep_forget(struct keep *k);
+// With what is noted, if anything is: for keep_load() of the next attempt.
+// If it cannot be written, which is only logged, the last whole epoch's is there.
+void keep_write_partial(struct keep *k, const struct rig *rig, int epoch);
 void keep_clear(struct keep *k);

@@ -10,6 +10,19 @@
 #include "common/mem.h"
 #include "model/nets.h"
 
+void progress_add(struct progress *p, double loss, int correct, int n)
+{
+    p->steps++;
+    p->images += n;
+    p->correct += correct;
+    if (isfinite(loss)) {
+        p->loss_sum += loss * n;
+        p->loss_images += n;
+    } else {
+        p->nonfinite_steps++;
+    }
+}
+
 void tell(struct tell *t, json_t *event)
 {
     struct error err;

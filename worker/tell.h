@@ -33,6 +33,9 @@ struct progress {                       // of an epoch, so far
                                                 // images 0 = there was none
 };
 
+// One more step, of n images.
+void progress_add(struct progress *p, double loss, int correct, int n);
+
 // Takes event.
 void tell(struct tell *t, json_t *event);
 

@@ -147,6 +147,12 @@ static void open_rig(void *run)         // on the lane
         keep_load(&r->keep, &r->rig, r->job->train.seed, &r->err);
 }
 
+static void write_partial(void *run)    // on the lane
+{
+    struct run *r = run;
+    keep_write_partial(&r->keep, &r->rig, r->progress.epoch - 1);
+}
+
 static void write_checkpoint(void *run) // on the lane
 {
     struct run *r = run;
@@ -159,33 +165,11 @@ static void close_rig(void *run)        // on the lane
     rig_close(&((struct run *)run)->rig);
 }
 
-static void live(struct run *r);
-
 static void on_lane(struct run *r, lane_call *call)
 {
     lane_give(r->lane, call, r);
     while (!lane_wait(r->lane, TELL_MOST_S))
         ;
-}
-
-static void say_checkpoint(struct run *r)
-{
-    struct keep *k = &r->keep;
-    json_t *kept = keep_prune(k, r->job);
-
-    tell_checkpoint(&r->tell, k->epoch, k->step, k->file.name, k->file.bytes,
-                    k->file.sha256, kept);
-}
-
-static void tell_damaged(struct run *r)
-{
-    json_t *row;
-    size_t i;
-
-    json_array_foreach(r->keep.damaged, i, row)
-        tell_warning(&r->tell, "checkpoint",
-                     json_string_value(json_object_get(row, "path")),
-                     json_string_value(json_object_get(row, "reason")));
 }
 
 static int prepare(struct run *r)
@@ -218,9 +202,7 @@ static int prepare(struct run *r)
     r->whole_epochs = r->keep.epoch;
     tell_started(&r->tell, r->job, &r->rig, r->data->n, r->o->attempt,
                  r->keep.epoch, &device);
-    tell_damaged(r);
-    if (r->keep.epoch && r->keep.dir)
-        say_checkpoint(r);             // perhaps nobody heard of it
+    keep_tell_loaded(&r->keep, &r->tell, r->job);
     if (r->rig.leftover)
         tell_warning(&r->tell, "leftover_image", NULL, "the last batch of an "
             "epoch would hold one image; it is left out, because batch norm "
@@ -293,18 +275,9 @@ static int take_step(struct run *r, int64_t s, struct result *result)
 
 static void count(struct run *r, int64_t s, const struct result *result)
 {
-    struct progress *p = &r->progress;
     int n = rig_part_of(&r->rig, s)->n;
 
-    p->steps++;
-    p->images += n;
-    p->correct += result->correct;
-    if (isfinite(result->loss)) {
-        p->loss_sum += result->loss * n;
-        p->loss_images += n;
-    } else {
-        p->nonfinite_steps++;
-    }
+    progress_add(&r->progress, result->loss, result->correct, n);
     r->images += n;
     r->tap_seconds += 1e-3 * result->tap_millis;
     taps_values(&r->taps, rig_part_of(&r->rig, s)->sources, result->taps,
@@ -405,6 +378,12 @@ static enum train_outcome failed(struct run *r, int rc)
     return rows[i].end;
 }
 
+static void still_here(struct run *r)
+{
+    if (r->progress.epoch)              // nothing to tell before the first
+        live(r);
+}
+
 // Waits for room when the disk is full: the run is worth more than the time.
 static int checkpoint(struct run *r, int epoch)
 {
@@ -418,8 +397,7 @@ static int checkpoint(struct run *r, int epoch)
     for (;;) {
         lane_give(r->lane, write_checkpoint, r);
         while (!lane_wait(r->lane, TELL_MOST_S))
-            if (epoch)
-                live(r);
+            still_here(r);
         if (r->err.code != ERR_FULL)
             break;
         if (stopped(r))
@@ -427,14 +405,25 @@ static int checkpoint(struct run *r, int epoch)
         if (!told)
             tell_warning(&r->tell, "no_space", k->file.name, r->err.text);
         told = true;
-        if (epoch)
-            live(r);
         sleep((unsigned)TELL_MOST_S);
+        still_here(r);
     }
     if (r->err.code)
         return r->err.code;
-    say_checkpoint(r);
+    keep_tell_written(k, &r->tell, r->job);
     return 0;
+}
+
+// The steps of this epoch that were taken before the run was stopped, as if
+// they had just been; how many.
+static int64_t replay(struct run *r, struct result *result)
+{
+    int64_t images = r->images, n = 0;
+
+    for (; keep_noted(&r->keep, n, result); n++)
+        count(r, n, result);
+    r->images = images;                 // for rates
+    return n;
 }
 
 static enum train_outcome run_epoch(struct run *r, int epoch, double *taps)
@@ -453,16 +442,22 @@ static enum train_outcome run_epoch(struct run *r, int epoch, double *taps)
     record_begin(r->record, epoch);
     data_order(r->data, r->job->train.seed, epoch, r->job->data.shuffle,
                r->order);
-    fill(r, 0);
-    for (int64_t s = 0; s < steps && !stopped(r) && !bad; s++) {
+    int64_t first = replay(r, &result);
+    fill(r, first);
+    for (int64_t s = first; s < steps && !stopped(r) && !bad; s++) {
         rc = take_step(r, s, &result);
         if (rc)
             break;
+        keep_step(&r->keep, &result, r->rig.full.graph->n_taps);
         count(r, s, &result);
         bad = stop && !isfinite(result.loss);
         if (tell_due(&r->tell, clock_seconds()))
             live(r);
     }
+    if (r->progress.steps == steps)
+        keep_forget(&r->keep);
+    else if (r->keep.dir && r->keep.rows.n && !rc && !bad)
+        on_lane(r, write_partial);
     if (r->progress.steps) {
         int after = finish_epoch(r, start, spent);
         rc = rc ? rc : after;
@@ -482,7 +477,7 @@ static enum train_outcome run_epochs(struct run *r)
     r->begun = r->marked = clock_seconds();
     r->progress.images_per_second = r->progress.eta_seconds = NAN;
     int first = r->keep.epoch + 1;
-    int rc = first == 1 ? checkpoint(r, 0) : 0;
+    int rc = first == 1 && !r->keep.rows.n ? checkpoint(r, 0) : 0;
     for (int e = first; e <= r->job->train.epochs && !rc && end == TRAIN_DONE;
          e++) {
         end = run_epoch(r, e, taps);

@@ -339,11 +339,10 @@ def fill(daemon, disk):
     first = submit(daemon, SPEC)
     assert wait_ended(daemon, first, 60) == "done"
     ballast = os.path.join(disk, "ballast")
-    with open(ballast, "wb") as file:
+    with open(ballast, "wb", buffering=0) as file:
         try:
             while True:
                 file.write(bytes(4096))
-                file.flush()
         except OSError:
             pass
     refused = 0
