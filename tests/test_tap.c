@@ -2,6 +2,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <string.h>
 #include <setjmp.h>
 #include <cmocka.h>
 
@@ -148,7 +149,10 @@ static void test_measures_are_of_what_is_read(void **state)
     graph_tap_as(g, relu, MEASURE_STD);
     graph_tap_as(g, relu, MEASURE_ZEROS);
     graph_tap_as(g, graph_find(g, "c.weight"), MEASURE_CHANGE);
-    graph_tap_as(g, graph_find(g, "c"), MEASURE_SAMPLES);
+    // The CUDA backend refuses this one at compile (docs/quantities.md).
+    bool samples = strcmp(s->backend->name, "cuda") != 0;
+    if (samples)
+        graph_tap_as(g, graph_find(g, "c"), MEASURE_SAMPLES);
     struct plan_opts o = { .optim = { .kind = OPTIM_ADAM, .beta1 = 0.9,
                                       .beta2 = 0.999, .eps = 1e-8 } };
     struct plan *plan = compile(s->backend, g, o, NULL);
@@ -174,10 +178,11 @@ static void test_measures_are_of_what_is_read(void **state)
         for (int64_t i = 0; i < size_of(plan, "c.weight"); i++)
             change += pow((double)after[i] - before[i], 2);
         float *dy = get(plan, "c", SIDE_GRAD);
-        double samples = 0;
+        double each = 0;
         for (int i = 0; i < 4; i++)
-            samples += norm_of(dy + i * n / 4, n / 4);
-        close_to(taps[4], samples, 10 * s->tolerance * samples);
+            each += norm_of(dy + i * n / 4, n / 4);
+        if (samples)
+            close_to(taps[4], each, 10 * s->tolerance * each);
         free(dy);
         close_to(taps[0], mean, s->tolerance * mean);
         close_to(taps[1], sqrt(square), s->tolerance * sqrt(square));
