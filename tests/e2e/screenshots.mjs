@@ -12,7 +12,6 @@ const PICTURES = [
   ['pair', '/jobs/1,2', '.chart canvas', 1280, 860],
   ['histogram', '/jobs/1?layers=all', '.chart canvas', 1000, 1680],
   ['profile', '/jobs/1,2?view=profile', '.chart canvas', 1280, 980],
-  ['heat', '/jobs/1,2?view=heat', '.chart canvas', 1280, 1000],
 ];
 
 const daemon = await startDaemon();
