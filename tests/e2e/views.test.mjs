@@ -206,7 +206,7 @@ test('verdict: in words, each number with the way to its view', async () => {
   const values = await part.locator('tbody td:nth-child(2)').allTextContents();
   assert.deepEqual(values, verdict.evidence.map((e) => shownNorm(e.value)));
   assert.equal(await part.locator('tbody a').count(), values.length);
-  await page.locator('[data-compare]').waitFor();
+  await page.locator('[data-chart="compare-1-2"] canvas').waitFor();
   await shoot(page, 'verdict');
   await part.locator('tbody a').first().click();
   await page.locator('.chart canvas').first().waitFor();
@@ -214,15 +214,74 @@ test('verdict: in words, each number with the way to its view', async () => {
   await page.close();
 });
 
-test('comparison: the factor of each layer with its interval', async () => {
-  const comparison = await daemon.api('/compare?jobs=1,2');
-  const { page, wrong } = await openPage(browser, `${daemon.url}/#/jobs/1,2?view=verdict`);
-  const part = page.locator('[data-compare="1,2"]');
-  await part.getByText(comparison.summary).waitFor();
-  const rows = await part.locator('tbody tr').evaluateAll((all) =>
-    all.map((row) => [...row.cells].slice(0, 3).map((cell) => cell.textContent)));
-  assert.deepEqual(rows, Object.entries(comparison.layers).map(([name, l]) => [name,
-    shownNorm(l.factor), l.interval ? l.interval.map((x) => shownNorm(10 ** x)).join(' – ') : '–']));
+test('verdict: its evidence as CSV', async () => {
+  const { verdict, evidence } = await daemon.api('/jobs/1/verdict');
+  const { page, wrong } = await openPage(browser, `${daemon.url}/#/jobs/1?view=verdict`);
+  const file = await download(page, page.getByLabel('download verdict 1 as CSV'));
+  assert.equal(file.name, 'job-1-verdict.csv');
+  const [heads, ...rows] = parse(file.bytes);
+  assert.deepEqual(heads.slice(0, 4), ['job', 'verdict', 'rule', 'value']);
+  assert.deepEqual(rows.map((r) => r.slice(0, 3)), evidence.map((e) => ['1', verdict, e.rule]));
+  assert.ok(rows.every((r, i) => Number(r[3]) === (evidence[i].value ?? 0)));
   assert.deepEqual(wrong, []);
   await page.close();
+});
+
+test('comparison: the factor of each layer with its interval', () =>
+  onPage('/jobs/1,2?view=verdict', async (page) => {
+    const { summary, layers } = await daemon.api('/compare?jobs=1,2');
+    await page.locator('[data-chart="compare-1-2"] .words').getByText(summary).waitFor();
+    const rows = await openTable(page, 'compare-1-2');
+    assert.deepEqual(rows.map((r) => [r.Layer, r.Factor, r.Interval]),
+      Object.entries(layers).map(([name, l]) => [name, shownNorm(l.factor),
+        l.interval ? l.interval.map((x) => shownNorm(10 ** x)).join(' – ') : '–']));
+    const file = await download(page, page.getByLabel('download compare-1-2 as CSV'));
+    const [heads, ...cells] = parse(file.bytes);
+    assert.deepEqual(heads.slice(0, 4), ['layer', 'factor', 'low', 'high']);
+    assert.deepEqual(cells.map((r) => [r[0], Number(r[1])]),
+      Object.entries(layers).map(([name, l]) => [name, l.factor]));
+    const svg = await download(page, page.getByLabel('download compare-1-2 as SVG'));
+    for (const text of ['job 2 over job 1', 'layer3.5.conv3'])
+      assert.ok(svg.bytes.toString().includes(text), text);
+  }));
+
+test('comparison: follows the epochs of a job that trains', async () => {
+  const id = await daemon.submit({ ...TINY, name: 'late', train: { epochs: 400 } });
+  const { page, wrong } = await openPage(browser, `${daemon.url}/#/jobs/1,${id}?view=verdict`);
+  const asked = [];
+  page.on('request', (r) => { if (r.url().includes('/compare?')) asked.push(r.url()); });
+  await page.locator(`[data-chart="compare-1-${id}"] canvas`).waitFor({ timeout: 60000 });
+  // Only the first three are shared: as each of them ends.
+  await page.locator('.facts', { hasText: /epoch [4-9]/ }).waitFor({ timeout: 60000 });
+  await daemon.cancel(id);
+  await page.locator(`[data-job="${id}"] .badge`, { hasText: 'cancelled' }).waitFor();
+  const { summary } = await daemon.api(`/compare?jobs=1,${id}`);
+  await page.locator('.words').getByText(summary).waitFor();
+  assert.ok(asked.length <= 3, `asked ${asked.length} times`);
+  assert.deepEqual(wrong, []);
+  await page.close();
+});
+
+test('every quantity has its name in the control and on the axes', async () => {
+  const quantities = ['grad_out', 'grad_w', 'weight', 'grad_rms', 'grad_sample', 'update', 'act',
+    'weight_grad'];
+  const id = await daemon.train({ ...TINY, name: 'all', train: { epochs: 1 },
+    record: { quantities } });
+  await onPage(`/jobs/${id}?view=profile`, async (page) => {
+    const box = page.getByLabel('Quantity');
+    const choices = await box.locator('option').evaluateAll((all) =>
+      all.map((o) => [o.value, o.textContent]));
+    assert.deepEqual(choices.map(([key]) => key).sort(), quantities.flatMap((name) =>
+      name === 'act' ? ['act_mean', 'act_std', 'act_zeros'] : [name]).sort());
+    for (const [key, text] of choices) assert.notEqual(key, text);
+    await box.selectOption('act_std');
+    await page.waitForURL(/quantity=act_std/);
+    const { epochs } = await daemon.api(`/jobs/${id}/profile?quantity=act_std`);
+    const { layer, median } = epochs[0].layers[0];
+    await openTable(page, 'profile');
+    await page.locator('[data-chart="profile"] tr', { hasText: layer })
+      .getByText(shownNorm(median)).first().waitFor();
+    const svg = await download(page, page.getByLabel('download profile as SVG'));
+    assert.ok(svg.bytes.toString().includes('standard deviation of the layer’s activation'));
+  });
 });

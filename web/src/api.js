@@ -32,7 +32,8 @@ export const getMetrics = (id) => ask(`/jobs/${id}/metrics`);
 export const getProfile = (id, parameters = {}) =>
   ask(`/jobs/${id}/profile${query(parameters)}`);
 export const getVerdict = (id) => ask(`/jobs/${id}/verdict`);
-export const getComparison = (ids) => ask(`/compare${query({ jobs: ids.join(',') })}`);
+export const getComparison = (ids, parameters = {}) =>
+  ask(`/compare${query({ jobs: ids.join(','), ...parameters })}`);
 export const submitJob = (spec) => ask('/jobs', { method: 'POST', body: spec });
 export const tryJob = (spec) => ask('/jobs?dry_run=true', { method: 'POST', body: spec });
 export const actOnJob = (id, action) =>

@@ -4,6 +4,7 @@
 // Medians and percentiles of all layers are there for every epoch; histograms
 // only of the layers that a view asked for with needHistograms().
 import { follow, getHistograms, getJob, getMetrics, getProfile, getVerdict } from './api.js';
+import { keysOf } from './views/quantities.js';
 
 const ENDED = ['done', 'failed', 'cancelled', 'diverged'];
 const CHUNK = 1000;         // histograms in one answer: about 2 MB
@@ -35,7 +36,7 @@ export async function openTrack(id, quantity, onChange, onState) {
   return track;
 }
 
-export const quantitiesOf = (job) => job.spec.record?.quantities ?? [];
+export const quantitiesOf = (job) => keysOf(job.spec.record?.quantities ?? []);
 
 function pickQuantity(job, wanted) {
   const all = quantitiesOf(job);

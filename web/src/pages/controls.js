@@ -3,6 +3,7 @@
 import { h, labelled, replace, select } from '../dom.js';
 import { quantitiesOf } from '../track.js';
 import { layersOfAll, pickLayers } from '../views/layers.js';
+import { choiceOf } from '../views/quantities.js';
 
 const FRAME_MILLIS = 700, LONGEST_MILLIS = 30000, SHORTEST_MILLIS = 33;
 
@@ -140,15 +141,12 @@ function layerControl(change) {
   };
 }
 
-const QUANTITY_WORDS = { grad_out: 'gradient at the output', grad_w: 'gradient of the weights',
-  weight: 'weights', update: 'update of the weights' };
-
 function quantityControl(change) {
   const box = h('select', { onchange: () => change({ quantity: box.value }) });
-  const element = labelled('Norm of', box);
+  const element = labelled('Quantity', box);
   let all = [];
   const draw = keeper(() => replace(box, all.map((q) =>
-    h('option', { value: q }, QUANTITY_WORDS[q] ?? q))));
+    h('option', { value: q }, choiceOf(q)))));
   return {
     element,
     update(state, tracks) {

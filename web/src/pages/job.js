@@ -12,9 +12,11 @@ import { makeControls } from './controls.js';
 import { makeFigure } from './figure.js';
 import { badge } from './jobs.js';
 
+const COMPARE_MILLIS = 250;
+
 export async function jobPage(ids, root, onState, { path, state }) {
   const page = { ids, path, state, tracks: [], heads: [], figures: new Map(), frame: 0,
-    comparisons: [], comparable: false, drawnBody: '' };
+    comparisons: [], compared: '', comparing: null, drawnBody: '' };
   const redraw = () => {
     if (page.heads.length && !page.closed) page.frame ||= requestAnimationFrame(() => {
       page.frame = 0;
@@ -31,20 +33,19 @@ export async function jobPage(ids, root, onState, { path, state }) {
   page.tracks = await Promise.all(ids.map((id) => openTrack(id, state.quantity, redraw, onState)));
   build(page, root);
   draw(page);
-  compare(page);
   const scheme = matchMedia('(prefers-color-scheme: dark)');
   scheme.addEventListener('change', redraw);
   return {
     navigate(next) {
       page.state = next;
       page.tracks.forEach((t) => setQuantity(t, next.quantity));
-      compare(page);
       redraw();
     },
     close() {
       page.closed = true;
       scheme.removeEventListener('change', redraw);
       cancelAnimationFrame(page.frame);
+      clearTimeout(page.comparing);
       page.controls.close();
       page.tracks.forEach((track) => track.close());
       page.figures.forEach((figure) => figure.close());
@@ -52,15 +53,30 @@ export async function jobPage(ids, root, onState, { path, state }) {
   };
 }
 
-// Each job over the first one, where the daemon can say it.
-async function compare(page) {
-  const [first, ...others] = page.ids;
-  if (others.length === 0 || page.state.view !== 'verdict') return;
-  const { links } = await getRoot().catch(() => ({ links: {} }));
-  if (!links.compare) return;
-  page.comparisons = (await Promise.all(others.map((id) =>
-    getComparison([first, id]).catch(() => null)))).filter(Boolean);
-  page.redraw();
+// Whole epochs that both have: of others the daemon has nothing to say.
+const sharedEpochs = (a, b) => epochsOf(a)
+  .filter((e) => e.complete && b.summaries.get(e.epoch)?.complete).map((e) => e.epoch);
+
+// Each job over the first one, where the daemon can say it; anew when there is
+// another whole epoch. Epochs of several jobs that come together are one look.
+function compare(page) {
+  const [first, ...others] = page.tracks;
+  if (others.length === 0 || viewOf(page.state).id !== 'verdict') return;
+  const ready = others.map((other) => ({ other, epochs: sharedEpochs(first, other) }));
+  const key = JSON.stringify([first.quantity, page.tracks.map((t) => t.job.attempt),
+    ready.map((r) => r.epochs)]);
+  if (key === page.compared) return;
+  page.compared = key;
+  clearTimeout(page.comparing);
+  page.comparing = setTimeout(async () => {
+    const { links } = await getRoot().catch(() => ({ links: {} }));
+    const answers = await Promise.all(ready.filter((r) => r.epochs.length && links.compare)
+      .map(({ other }) => getComparison([first.id, other.id], { quantity: first.quantity })
+        .catch(() => null)));
+    if (page.compared !== key || page.closed) return;
+    page.comparisons = answers.filter(Boolean);
+    page.redraw();
+  }, COMPARE_MILLIS);
 }
 
 function build(page, root) {
@@ -75,7 +91,7 @@ function build(page, root) {
   replace(root,
     h('div', { class: 'panels heads' }, page.heads),
     h('nav', { class: 'tabs', 'aria-label': 'Views' }, page.tabs.map((t) => t.link)),
-    page.controls.element, page.text, page.host, page.body, page.films);
+    page.controls.element, page.text, page.body, page.host, page.films);
 }
 
 export const nameOf = (track) => `${track.job.name} (${track.id})`;
@@ -103,6 +119,7 @@ function draw(page) {
   if (needs) page.tracks.forEach((track) => needHistograms(track, needs));
   drawFigures(page, view.charts(ctx));
   drawBody(page, view, ctx);
+  compare(page);
   page.films.hidden = !view.controls(page.state).includes('epoch');
 }
 
@@ -126,8 +143,7 @@ function drawFigures(page, charts) {
 }
 
 function drawBody(page, view, ctx) {
-  const key = view.body ? JSON.stringify([view.id, page.tracks.map((t) => [t.job.name, t.verdict]),
-    page.comparisons]) : '';
+  const key = view.body ? JSON.stringify([view.id, page.tracks.map((t) => [t.job.name, t.verdict])]) : '';
   if (key === page.drawnBody) return;
   page.drawnBody = key;
   replace(page.body, view.body?.(ctx) ?? []);

@@ -4,11 +4,9 @@ import { norm } from '../format.js';
 import { SERIES } from '../palette.js';
 import { edgesOf, histogramOf, histogramsOf } from '../track.js';
 import { layersOfAll, pickLayers } from './layers.js';
+import { axisOf } from './quantities.js';
 import { apart, BIN_HEADS, binRows, countOf, decades, join, outline, rowsOption } from './rows.js';
 
-export const AXES = { grad_out: 'L2 norm of the gradient at the layer’s output',
-  grad_w: 'L2 norm of the gradient of the layer’s weights', weight: 'L2 norm of the layer’s weights',
-  update: 'L2 norm of the update of the layer’s weights' };
 const HEADS = ['Layer', 'Median', '5 %', '95 %', 'Steps', 'Zeros', 'Not finite'];
 
 // The grid and the steps that a state asks for.
@@ -51,7 +49,7 @@ function chartOf(ctx, tracks, { grid, layers, range, key, title }) {
     key, title, height: layers.length * rowHeight(layers.length) + 54 + (tracks.length > 1 ? 30 : 0),
     label: `Histograms of norms of job ${tracks.map((t) => t.id).join(' and ')}`,
     option: (size) => rowsOption({ labels: layers, notes, series, range, ink: ctx.ink,
-      axisName: AXES[ctx.tracks[0].quantity] ?? ctx.tracks[0].quantity }, size),
+      axisName: axisOf(ctx.tracks[0].quantity) }, size),
     table: () => ({ heads: tracks.length > 1 ? ['Job', ...HEADS] : HEADS,
       rows: tracks.flatMap((track, k) => numbers(track, grid, epochs[k], layers).rows
         .map((row) => tracks.length > 1 ? [String(track.id), ...row] : row)) }),

@@ -3,6 +3,7 @@
 // its way to the input, one that rises there explodes.
 import { norm, powerOfTen } from '../format.js';
 import { SERIES } from '../palette.js';
+import { axisOf } from './quantities.js';
 
 const SYMBOLS = ['circle', 'rect', 'triangle'];
 
@@ -41,17 +42,18 @@ function band(name, points, color) {
       style: { fill: color, opacity: 0.18 } }) };
 }
 
-// heights: log10 of all that is drawn.
-function axes(heights, ink) {
+// heights: log10 of all that is drawn; quantity: its key.
+function axes(heights, quantity, ink) {
   const bottom = heights.length ? Math.floor(Math.min(...heights)) : 0;
   const top = heights.length ? Math.ceil(Math.max(...heights)) : 0;
   return {
-    grid: { left: 64, right: 20, top: 34, bottom: 44 },
+    grid: { left: 76, right: 20, top: 34, bottom: 44 },
     xAxis: { type: 'value', min: 0, name: 'depth: convolutions from the input',
       nameLocation: 'middle', nameGap: 28, nameTextStyle: { color: ink.quiet },
       axisLine: { onZero: false, lineStyle: { color: ink.line } },
       axisLabel: { color: ink.quiet }, splitLine: { show: false } },
     yAxis: { type: 'value', min: bottom, max: Math.max(top, bottom + 1), minInterval: 1,
+      name: axisOf(quantity), nameLocation: 'middle', nameGap: 48, nameTextStyle: { color: ink.quiet },
       interval: Math.max(1, Math.ceil((top - bottom) / 8)),
       axisLabel: { color: ink.quiet, formatter: (v) => Number.isInteger(v) ? powerOfTen(v) : '' },
       splitLine: { lineStyle: { color: ink.line, opacity: 0.5 } } },
@@ -59,12 +61,12 @@ function axes(heights, ink) {
 }
 
 // profiles: [{name, color, layers: [{layer, depth, main, median, p05, p95}], slope}]
-export function profileOption({ profiles, ink }) {
+export function profileOption({ profiles, quantity, ink }) {
   const lines = profiles.map((p) => ({ ...p, points: shown(p.layers, 'median') }));
   const bands = lines.map((p) => p.points.filter((l) => l.p05 > 0 && l.p95 > 0));
   return {
     ...axes([...lines.flatMap((p) => p.points.map((l) => l.y)),
-      ...bands.flat().flatMap((l) => [Math.log10(l.p05), Math.log10(l.p95)])], ink),
+      ...bands.flat().flatMap((l) => [Math.log10(l.p05), Math.log10(l.p95)])], quantity, ink),
     legend: { top: 0, textStyle: { color: ink.text }, data: profiles.map((p) => p.name) },
     tooltip: { trigger: 'item', renderMode: 'richText', formatter: ({ data }) => data?.layer
       ? `${data.layer}\nmedian ${norm(data.median)}\n5 % ${norm(data.p05)}, 95 % ${norm(data.p95)}` : '' },
@@ -82,12 +84,12 @@ export function profileOption({ profiles, ink }) {
 
 // The first steps as a family of curves, and what theory says of a network at
 // its start, drawn from the last layer on.
-export function earlyOption({ steps, theory, ink }) {
+export function earlyOption({ steps, theory, quantity, ink }) {
   const curves = steps.map((s) => ({ ...s, points: shown(s.layers, 'value') }));
   const last = curves[0]?.points.at(-1);
   const line = theory && last ? [[0, last.y + theory.decades_per_layer * last.x], [last.x, last.y]] : [];
   return {
-    ...axes([...curves.flatMap((c) => c.points.map((p) => p.y)), ...line.map((p) => p[1])], ink),
+    ...axes([...curves.flatMap((c) => c.points.map((p) => p.y)), ...line.map((p) => p[1])], quantity, ink),
     legend: { top: 0, type: 'plain', textStyle: { color: ink.text, fontSize: 11 }, itemWidth: 14,
       itemGap: 8 },
     tooltip: { trigger: 'item', renderMode: 'richText', formatter: ({ seriesName, data }) =>
@@ -114,7 +116,7 @@ function profileChart(ctx) {
   return { key: 'profile', height: 380, label: 'Median norm of every layer against its depth',
     words: ctx.tracks.map((track, i) => (ctx.tracks.length > 1 ? `${ctx.nameOf(track)}: ` : '') +
       slopeWords(epochs[i]?.slope)),
-    option: () => profileOption({ ink: ctx.ink, profiles: ctx.tracks.map((track, i) => ({
+    option: () => profileOption({ ink: ctx.ink, quantity: ctx.tracks[0].quantity, profiles: ctx.tracks.map((track, i) => ({
       name: ctx.nameOf(track), color: SERIES[i % SERIES.length], layers: layersOf(i),
       slope: epochs[i]?.slope })) }),
     table: () => ({ heads: HEADS, rows: rows(norm) }), csv: () => ({ heads: HEADS, rows: rows((x) => x) }) };
@@ -133,7 +135,7 @@ function earlyChart(ctx, track) {
     version: `${steps.length} ${track.job.attempt} ${track.quantity} ${ctx.ink.text}`,
     words: [`At step ${steps[0].step}: ${slopeWords(steps[0].slope)}`, theory
       ? `Theory for such a network at its start: ${norm(theory.factor_per_layer)} a layer (dashed).` : null],
-    option: () => earlyOption({ steps, theory, ink: ctx.ink }),
+    option: () => earlyOption({ steps, theory, quantity: track.quantity, ink: ctx.ink }),
     table: () => ({ heads, rows: rows(norm) }), csv: () => ({ heads, rows: rows((x) => x) }) };
 }
 

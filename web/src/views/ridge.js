@@ -3,8 +3,9 @@
 import { norm } from '../format.js';
 import { SERIES } from '../palette.js';
 import { edgesOf, epochsOf, histogramOf } from '../track.js';
-import { AXES, gridOf, rangeOf } from './histogram.js';
+import { gridOf, rangeOf } from './histogram.js';
 import { layersOfAll, pickLayers } from './layers.js';
+import { axisOf } from './quantities.js';
 import { apart, BIN_HEADS, binRows, outline, rowsOption } from './rows.js';
 
 const MOST = 40;            // epochs in one picture
@@ -48,7 +49,7 @@ function chartOf(ctx, tracks, range, key, title) {
     label: `Ridgeline of job ${tracks.map((t) => t.id).join(' and ')}`,
     option: (size) => rowsOption({ labels: rows.map((r) => r.label), series, range, overlap: 2.4,
       opacity: tracks.length > 1 ? 0.4 : 0.7, ink: ctx.ink,
-      axisName: AXES[ctx.tracks[0].quantity] ?? ctx.tracks[0].quantity }, size),
+      axisName: axisOf(ctx.tracks[0].quantity) }, size),
     table: () => ({ heads: ['Job', overLayers(ctx.state) ? 'Layer' : 'Epoch', ...HEADS],
       rows: tracks.flatMap((track, k) => all[k].map(({ label, epoch, layer }, i) => {
         const one = epoch.layers.get(layer) ?? {}, record = records[k][i];

@@ -4,6 +4,8 @@ import { address } from '../address.js';
 import { readLink } from '../api.js';
 import { h, scroller, table } from '../dom.js';
 import { norm } from '../format.js';
+import { saveCsv } from '../save.js';
+import { factorChart } from './factors.js';
 
 // Which view shows what a route of the API answers.
 const VIEW_OF = { profile: 'profile', gradients: 'histogram', histograms: 'histogram',
@@ -26,6 +28,12 @@ function evidenceRow(path, { rule, value, threshold, layers, epochs, href, decid
     layers.join(', '), when, decides ? 'yes' : ''];
 }
 
+const CSV_HEADS = ['job', 'verdict', 'rule', 'value', 'limit', 'layers', 'epochs', 'decides', 'source'];
+
+const csvOf = ({ verdict, evidence }, id) => ({ heads: CSV_HEADS,
+  rows: evidence.map((e) => [id, verdict, e.rule, e.value, e.threshold, e.layers.join(' '),
+    (e.epochs ?? []).join(' '), e.decides, e.href]) });
+
 function verdictPart(track, ctx) {
   const { verdict } = track;
   if (!verdict) return h('section', { class: 'panel' }, h('h2', {}, ctx.nameOf(track)),
@@ -36,7 +44,10 @@ function verdictPart(track, ctx) {
     verdict.epochs.length ? h('p', { class: 'quiet' }, 'By epoch: ',
       runs(verdict.epochs).join(', ')) : null,
     scroller(`Evidence of job ${track.id}`, table({ heads: ['Evidence', 'Value', 'Limit', 'Layers', 'When', 'Decides'],
-      rows: verdict.evidence.map((row) => evidenceRow(`/jobs/${track.id}`, row)) })));
+      rows: verdict.evidence.map((row) => evidenceRow(`/jobs/${track.id}`, row)) })),
+    h('div', { class: 'row saves' }, h('span', { class: 'quiet' }, 'Download'),
+      h('button', { type: 'button', 'aria-label': `download verdict ${track.id} as CSV`,
+        onclick: () => saveCsv(`job-${track.id}-verdict`, csvOf(verdict, track.id)) }, 'CSV')));
 }
 
 // "1-3 vanishing", "4 healthy"
@@ -50,27 +61,12 @@ function runs(epochs) {
   return all.map(({ from, to, verdict }) => `${from === to ? from : `${from}–${to}`} ${verdict}`);
 }
 
-const COMPARE_HEADS = ['Layer', 'Factor', 'Interval', 'log10', 'p', 'q'];
-
-function comparePart({ jobs, layers, summary }) {
-  const factor = (x) => x === null || x === undefined ? '–' : norm(10 ** x);
-  return h('section', { class: 'panel', 'data-compare': jobs.join(',') },
-    h('h2', {}, `Job ${jobs[1]} over job ${jobs[0]}`), h('p', { class: 'summary' }, summary ?? ''),
-    h('p', { class: 'quiet' }, 'How many times as large the norm is, by layer. q is p after ' +
-      'correction for looking at many layers at once (expected share of false finds).'),
-    scroller(`Factors of job ${jobs[1]} by layer`, table({ heads: COMPARE_HEADS,
-      rows: Object.entries(layers).map(([name, l]) => [name, norm(l.factor),
-        l.interval ? `${factor(l.interval[0])} – ${factor(l.interval[1])}` : '–',
-        norm(l.log10_ratio), norm(l.p), norm(l.q)]) })));
-}
-
 export const verdict = {
   id: 'verdict', label: 'Verdict',
   controls: () => [],
   shown: (tracks) => tracks.some((t) => t.job.links.verdict),
   text: () => 'Judged by how norms compare from layer to layer, by zeros, and by whether the ' +
     'loss falls. Every number leads to the view that shows it.',
-  charts: () => [],
-  body: (ctx) => [...ctx.tracks.map((track) => verdictPart(track, ctx)),
-    ...ctx.comparisons.map(comparePart)],
+  charts: (ctx) => ctx.comparisons.map((comparison) => factorChart(ctx, comparison)),
+  body: (ctx) => ctx.tracks.map((track) => verdictPart(track, ctx)),
 };
