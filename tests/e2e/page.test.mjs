@@ -91,6 +91,18 @@ test('a running epoch is drawn as it fills', async () => {
   await page.close();
 });
 
+test('a page that is opened within the first epoch draws it', async () => {
+  const id = await submitAndWait(daemon, { ...TINY, name: 'first',
+    data: { synthetic: { images: 32000 } }, train: { epochs: 40 } }, 'live');
+  const { page, wrong } = await openPage(browser, `${daemon.url}/#/jobs/${id}`);
+  await page.locator('.facts', { hasText: 'epoch 1, running' }).waitFor();
+  await page.locator('.chart canvas').waitFor();
+  assert.notEqual((await medians(page, id)).conv1, '–');
+  await daemon.cancel(id);
+  assert.deepEqual(wrong, []);
+  await page.close();
+});
+
 test('a job that does not exist is said to be missing', async () => {
   const { page } = await openPage(browser, `${daemon.url}/#/jobs/999`);
   await page.getByText('There is no such job').waitFor();

@@ -25,7 +25,9 @@ export async function openTrack(id, quantity, onChange, onState) {
   track.quantity = pickQuantity(track.job, quantity);
   await reload(track);
   if (closed || hasEnded(track.job)) return track;
-  end = follow(id, track.job.last_event_id, (event) => {
+  // Within the first epoch only the event `started` says which layers there are.
+  const since = track.layers.length ? track.job.last_event_id : 0;
+  end = follow(id, since, (event) => {
     // Live events are about now: those that come while others wait are old.
     if (event.type !== 'live' || !track.busy) enqueue(track, () => take(track, event));
   }, (state) => {

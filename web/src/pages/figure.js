@@ -4,25 +4,35 @@ import { makeChart } from '../chart.js';
 import { h, replace, scroller, table } from '../dom.js';
 import { saveCsv, savePng, saveSvg } from '../save.js';
 
+const TABLE_MILLIS = 150;
+
 // fileName(): for downloads. draw(chart): as views give charts.
 export function makeFigure(key, label, fileName) {
   const chart = makeChart(label);
   const title = h('h2'), words = h('div', { class: 'words' });
   const numbers = scroller(`Data of: ${label}`);
   const details = h('details', { ontoggle: () => drawNumbers() }, h('summary', {}, 'Data'), numbers);
-  let now = null, drawn = '';
+  let now = null, drawn = '', last = -Infinity, timer = null;
 
   const name = () => `${fileName()}-${key}`;
   const button = (text, save) => h('button', { type: 'button', 'aria-label':
     `download ${key} as ${text}`, onclick: () => save(name()) }, text);
   const width = () => chart.element.clientWidth || 800;
 
-  // Only while it is open: tables of many cells cost more than the chart.
+  // Only while it is open, and not at every move of a slider: tables of many
+  // cells cost more than the chart.
   function drawNumbers() {
-    if (!details.open || !now) return;
+    if (!details.open || !now || timer) return;
+    const wait = last + TABLE_MILLIS - performance.now();
+    if (wait > 0) {
+      timer = setTimeout(() => { timer = null; drawNumbers(); }, wait);
+      return;
+    }
     const data = now.table(), text = JSON.stringify(data);
-    if (text !== drawn) replace(numbers, table(data));
+    if (text === drawn) return;
+    replace(numbers, table(data));
     drawn = text;
+    last = performance.now();
   }
   return {
     key,
@@ -44,6 +54,9 @@ export function makeFigure(key, label, fileName) {
       drawNumbers();
     },
     width,
-    close: () => chart.close(),
+    close() {
+      clearTimeout(timer);
+      chart.close();
+    },
   };
 }
