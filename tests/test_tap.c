@@ -128,6 +128,22 @@ static void test_tiny_gradients_are_not_zero(void **state)
     graph_free(g);
 }
 
+struct moments { double mean, std, zeros; };    // zeros: their share
+
+static struct moments moments_of(const float *y, int64_t n)
+{
+    double mean = 0, square = 0;
+    int64_t zeros = 0;
+
+    for (int64_t i = 0; i < n; i++) {
+        mean += y[i] / (double)n;
+        zeros += y[i] == 0;
+    }
+    for (int64_t i = 0; i < n; i++)
+        square += (y[i] - mean) * (y[i] - mean) / (double)n;
+    return (struct moments){ mean, sqrt(square), (double)zeros / (double)n };
+}
+
 // What measures of a relu's output and of an update must be, worked out from
 // what can be read.
 static void test_measures_are_of_what_is_read(void **state)
@@ -166,15 +182,9 @@ static void test_measures_are_of_what_is_read(void **state)
         step(plan, MODE_TRAIN, 0.01, images, some_labels, taps);
         float *y = get(plan, "r", SIDE_VALUE);
         float *after = get(plan, "c.weight", SIDE_VALUE);
-        int64_t n = graph_elements(g, relu), zeros = 0;
-        double mean = 0, square = 0, change = 0;
-
-        for (int64_t i = 0; i < n; i++) {
-            mean += y[i] / (double)n;
-            zeros += y[i] == 0;
-        }
-        for (int64_t i = 0; i < n; i++)
-            square += (y[i] - mean) * (y[i] - mean) / (double)n;
+        int64_t n = graph_elements(g, relu);
+        struct moments m = moments_of(y, n);
+        double change = 0;
         for (int64_t i = 0; i < size_of(plan, "c.weight"); i++)
             change += pow((double)after[i] - before[i], 2);
         float *dy = get(plan, "c", SIDE_GRAD);
@@ -184,9 +194,9 @@ static void test_measures_are_of_what_is_read(void **state)
         if (samples)
             close_to(taps[4], each, 10 * s->tolerance * each);
         free(dy);
-        close_to(taps[0], mean, s->tolerance * mean);
-        close_to(taps[1], sqrt(square), s->tolerance * sqrt(square));
-        assert_true(taps[2] == (double)zeros / (double)n && zeros > 0);
+        close_to(taps[0], m.mean, s->tolerance * m.mean);
+        close_to(taps[1], m.std, s->tolerance * m.std);
+        assert_true(taps[2] == m.zeros && m.zeros > 0);
         // A weight of 0.3 in float32 is off by 1.5e-8, and moves by 0.01.
         close_to(taps[3], sqrt(change), 1e-5 * sqrt(change));
         free(y), free(before);
