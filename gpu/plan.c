@@ -354,6 +354,7 @@ static void gpu_set_steps(struct plan *plan, int64_t n)
 __attribute__((visibility("default")))
 const struct backend backend_cuda = {
     .name = "cuda",
+    .ahead = 2,                         // one runs, one is there when it ends
     .probe = gpu_probe,
     .compile = gpu_compile,
     .destroy = gpu_destroy,

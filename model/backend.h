@@ -79,6 +79,9 @@ struct plan {                           // backends embed it as first member
 
 struct backend {
     const char *name;                   // "cuda", "cpu"; job specs use it
+    int         ahead;                  // steps worth handing over before the
+                                        // oldest is collected; 0 = submit does
+                                        // the step itself
     int  (*probe)  (struct device_info *out, int max);          // how many
     // Parameters, running statistics and optimizer state (step count too) are
     // those of `share` when it is not NULL: the same network at another batch

@@ -1,5 +1,6 @@
 #include "worker/rig.h"
 
+#include <assert.h>
 #include <inttypes.h>
 #include <stdlib.h>
 
@@ -73,7 +74,9 @@ static int open_part(struct rig *rig, struct rig_part *part,
 int rig_open(struct rig *rig, const struct job *job, const struct taps *taps,
              struct error *err)
 {
-    int rc = open_part(rig, &rig->full, NULL, RIG_SLOTS, job, taps, err);
+    rig->slots = rig->backend->ahead + 2;
+    assert(rig->slots <= RIG_MOST_SLOTS);
+    int rc = open_part(rig, &rig->full, NULL, rig->slots, job, taps, err);
 
     if (!rc)
         rc = init_plan(rig->full.plan, job->train.seed, err);
@@ -141,5 +144,5 @@ const struct rig_part *rig_part_of(const struct rig *rig, int64_t s)
 
 int rig_slot_of(const struct rig *rig, int64_t s)
 {
-    return rig_part_of(rig, s) == &rig->tail ? 0 : (int)(s % RIG_SLOTS);
+    return rig_part_of(rig, s) == &rig->tail ? 0 : (int)(s % rig->slots);
 }

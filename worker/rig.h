@@ -10,12 +10,12 @@
 #include "worker/data.h"
 #include "worker/taps.h"
 
-enum { RIG_SLOTS = 2 };                 // one is filled while the other runs
+enum { RIG_MOST_SLOTS = 8 };
 
 struct rig_part {                       // a batch size
     struct graph *graph;
     struct plan  *plan;
-    struct slot  *slots[RIG_SLOTS];     // of the plan; a tail has one
+    struct slot  *slots[RIG_MOST_SLOTS];    // of the plan; a tail has one
     struct tap_source *sources;         // of the recorded numbers
     int           n;                    // images; 0 = there is no such part
 };
@@ -26,6 +26,8 @@ struct rig {
     enum precision        precision;
     struct rig_part       full, tail;
     int64_t               steps_per_epoch, images_per_epoch;
+    int                   slots;        // of the full part: for the steps that
+                                        // are on their way, and one to fill
     bool                  leftover;     // a single image that no step takes
     bool                  resident;     // the device holds the images
 };

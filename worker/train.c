@@ -1,63 +1,18 @@
-/* worker/train.c: the loop. Plans live on a lane; this thread fills the next
- * batch meanwhile, records, and tells. */
-#include "worker/train.h"
+/* worker/train.c: a run from its job to its end. What it does with an epoch is
+ * epoch.c's. */
+#include "worker/run.h"
 
-#include <inttypes.h>
 #include <math.h>
 #include <stdlib.h>
 #include <unistd.h>
 
 #include "common/clock.h"
 #include "common/event.h"
-#include "common/log.h"
 #include "common/mem.h"
 #include "model/nets.h"
 #include "worker/backends.h"
-#include "worker/data.h"
-#include "worker/evaluate.h"
-#include "worker/keep.h"
-#include "worker/lane.h"
-#include "worker/rate.h"
-#include "worker/tell.h"
 
-// A step that takes longer is taken for hung: no more live events, so that
-// whoever watches for them can act.
-enum { STEP_LIMIT_S = 600 };
-
-struct run {
-    const struct train_opts *o;
-    struct job     *job;
-    struct data    *data, *validation;  // validation: NULL = none
-    struct taps     taps;
-    struct rig      rig;
-    struct lane    *lane;
-    struct record  *record;
-    struct tell     tell;
-    struct keep     keep;
-    struct error    err;
-    json_t         *problems;           // with the spec, found by this run
-    int32_t        *order;              // (data.n) images of the epoch
-    double         *numbers;            // (taps.n) of the step, to record
-    struct progress progress;
-    double          tap_seconds;        // of the epoch
-    double          begun;              // the first epoch
-    int64_t         images;             // trained on since then
-    double          marked;             // when images_per_second was measured
-    int64_t         marked_images;
-    int             whole_epochs;
-};
-
-struct step {                           // what a lane is given
-    const struct backend *backend;
-    struct plan          *plan;
-    int                   slot;
-    double                lr;
-    struct result         result;
-    struct error         *err;
-    int                   rc;
-};
-
-static bool stopped(void *run)
+bool run_stopped(void *run)
 {
     struct run *r = run;
     return *r->o->stop || r->tell.gone;
@@ -112,7 +67,7 @@ static int open_data(struct run *r)
 {
     struct job *job = r->job;
     struct data_watch watch = {
-        .progress = on_loading, .warning = on_warning, .stopped = stopped,
+        .progress = on_loading, .warning = on_warning, .stopped = run_stopped,
         .arg = r,
     };
     int rc;
@@ -147,12 +102,6 @@ static void open_rig(void *run)         // on the lane
         keep_load(&r->keep, &r->rig, r->job->train.seed, &r->err);
 }
 
-static void write_partial(void *run)    // on the lane
-{
-    struct run *r = run;
-    keep_write_partial(&r->keep, &r->rig, r->progress.epoch - 1);
-}
-
 static void write_checkpoint(void *run) // on the lane
 {
     struct run *r = run;
@@ -165,7 +114,7 @@ static void close_rig(void *run)        // on the lane
     rig_close(&((struct run *)run)->rig);
 }
 
-static void on_lane(struct run *r, lane_call *call)
+void run_on_lane(struct run *r, lane_call *call)
 {
     lane_give(r->lane, call, r);
     while (!lane_wait(r->lane, TELL_MOST_S))
@@ -187,7 +136,7 @@ static int prepare(struct run *r)
                              .recorded = r->o->recorded };
     checkpoint_spec(r->job, r->data->n, r->keep.spec);
     r->lane = lane_open();
-    on_lane(r, open_rig);
+    run_on_lane(r, open_rig);
     if (r->err.code)
         return r->err.code;
     r->record = record_new(&(struct record_opts){
@@ -199,6 +148,7 @@ static int prepare(struct run *r)
     });
     r->order = xcalloc((size_t)r->data->n, sizeof *r->order);
     r->numbers = xcalloc((size_t)r->taps.n, sizeof *r->numbers);
+    r->result.taps = xcalloc((size_t)r->rig.full.graph->n_taps, sizeof(double));
     r->whole_epochs = r->keep.epoch;
     tell_started(&r->tell, r->job, &r->rig, r->data->n, r->o->attempt,
                  r->keep.epoch, &device);
@@ -210,139 +160,15 @@ static int prepare(struct run *r)
     return 0;
 }
 
-static void fill(struct run *r, int64_t s)
-{
-    const struct rig_part *part = rig_part_of(&r->rig, s);
-
-    rig_fill(&r->rig, part->slots[rig_slot_of(&r->rig, s)], r->data,
-             r->progress.epoch, r->order + s * r->rig.full.n, part->n);
-}
-
-static void run_step(void *arg)         // on the lane
-{
-    struct step *s = arg;
-    s->rc = s->backend->submit(s->plan, s->slot, MODE_TRAIN, s->lr, s->err);
-    if (!s->rc)
-        s->rc = s->backend->collect(s->plan, &s->result, s->err);
-}
-
-static void measure(struct run *r)
-{
-    struct progress *p = &r->progress;
-    double now = clock_seconds();
-    int64_t fresh = r->images - r->marked_images;
-    int64_t epochs_left = r->job->train.epochs - p->epoch;
-    int64_t images_left = (epochs_left + 1) * r->rig.images_per_epoch -
-                          p->images;
-
-    if (!fresh)
-        return;
-    p->images_per_second = (double)fresh / (now - r->marked);
-    p->eta_seconds = (double)images_left * (now - r->begun) /
-                     (double)r->images;
-    r->marked = now;
-    r->marked_images = r->images;
-}
-
-static void live(struct run *r)
-{
-    measure(r);
-    tell_live(&r->tell, &r->progress, r->job, &r->rig, r->record);
-}
-
-// The step runs, the next batch is filled, and while a step takes long a live
-// event tells that somebody is at work.
-static int take_step(struct run *r, int64_t s, struct result *result)
-{
-    const struct rig_part *part = rig_part_of(&r->rig, s);
-    int64_t of_run = (r->progress.epoch - 1) * r->rig.steps_per_epoch + s;
-    struct step step = {
-        .backend = r->rig.backend, .plan = part->plan,
-        .slot = rig_slot_of(&r->rig, s), .result = *result, .err = &r->err,
-        .lr = rate_at(r->job, of_run, r->rig.steps_per_epoch),
-    };
-    double start = clock_seconds();
-
-    lane_give(r->lane, run_step, &step);
-    if (s + 1 < r->rig.steps_per_epoch)
-        fill(r, s + 1);
-    while (!lane_wait(r->lane, TELL_MOST_S))
-        if (clock_seconds() - start < STEP_LIMIT_S)
-            live(r);
-    *result = step.result;
-    return step.rc;
-}
-
-static void count(struct run *r, int64_t s, const struct result *result)
-{
-    int n = rig_part_of(&r->rig, s)->n;
-
-    progress_add(&r->progress, result->loss, result->correct, n);
-    r->images += n;
-    r->tap_seconds += 1e-3 * result->tap_millis;
-    taps_values(&r->taps, rig_part_of(&r->rig, s)->sources, result->taps,
-                r->numbers);
-    record_add(r->record, result->loss, r->numbers);
-}
-
-// While images are shown: at most as often as live events, says that somebody
-// is at work.
-static bool on_evaluating(void *run)
-{
-    struct run *r = run;
-
-    if (clock_seconds() - r->tell.last >= TELL_MOST_S)
-        live(r);
-    return !stopped(r);
-}
-
-// Counts for no rate: those are about training.
-static int validate(struct run *r)
-{
-    double start = clock_seconds();
-    struct evaluation e;
-    int rc = evaluate(r->lane, &r->rig, r->validation, on_evaluating, r, &e,
-                      &r->err);
-
-    if (!rc) {
-        r->progress.validation.loss = e.loss;
-        r->progress.validation.correct = e.correct;
-        r->progress.validation.images = e.images;
-    }
-    r->marked += clock_seconds() - start;
-    return rc;
-}
-
-static int finish_epoch(struct run *r, double start, double spent)
-{
-    struct progress *p = &r->progress;
-    bool complete = p->steps == r->rig.steps_per_epoch;
-    json_t *quantities = record_quantities(r->record, false);
-    double seconds = clock_seconds() - start;
-    double recording = r->tap_seconds + record_seconds(r->record) +
-                       r->tell.spent - spent;
-
-    int rc = r->validation && complete && !stopped(r) ? validate(r) : 0;
-
-    r->whole_epochs += complete;
-    tell_epoch(&r->tell, p, complete, seconds, recording / seconds, quantities,
-               record_early(r->record));
-    log_info("epoch %d: %" PRId64 " steps in %.1f s, loss %.4g, accuracy %.3f",
-             p->epoch, p->steps, seconds,
-             p->loss_sum / (double)p->loss_images,
-             (double)p->correct / (double)p->images);
-    return rc == ERR_STATE ? 0 : rc;    // stopped: the loop sees that too
-}
-
 static enum train_outcome done(struct run *r)
 {
     tell_done(&r->tell, r->whole_epochs, clock_seconds() - r->begun);
     return TRAIN_DONE;
 }
 
-static enum train_outcome diverged(struct run *r, double loss)
+static enum train_outcome diverged(struct run *r)
 {
-    tell_diverged(&r->tell, &r->progress, loss, r->whole_epochs,
+    tell_diverged(&r->tell, &r->progress, r->result.loss, r->whole_epochs,
                   clock_seconds() - r->begun);
     return TRAIN_DIVERGED;
 }
@@ -367,7 +193,7 @@ static enum train_outcome failed(struct run *r, int rc)
     };
     int i = 0;
 
-    if (rc == ERR_STATE && stopped(r))
+    if (rc == ERR_STATE && run_stopped(r))
         return cancelled(r);
     while (rows[i].rc && rows[i].rc != rc)
         i++;
@@ -381,7 +207,7 @@ static enum train_outcome failed(struct run *r, int rc)
 static void still_here(struct run *r)
 {
     if (r->progress.epoch)              // nothing to tell before the first
-        live(r);
+        epoch_live(r);
 }
 
 // Waits for room when the disk is full: the run is worth more than the time.
@@ -400,7 +226,7 @@ static int checkpoint(struct run *r, int epoch)
             still_here(r);
         if (r->err.code != ERR_FULL)
             break;
-        if (stopped(r))
+        if (run_stopped(r))
             return ERR_STATE;
         if (!told)
             tell_warning(&r->tell, "no_space", k->file.name, r->err.text);
@@ -414,64 +240,20 @@ static int checkpoint(struct run *r, int epoch)
     return 0;
 }
 
-// The steps of this epoch that were taken before the run was stopped, as if
-// they had just been; how many.
-static int64_t replay(struct run *r, struct result *result)
+static enum train_outcome run_epoch(struct run *r, int epoch)
 {
-    int64_t images = r->images, n = 0;
+    int rc = epoch_run(r, epoch);
 
-    for (; keep_noted(&r->keep, n, result); n++)
-        count(r, n, result);
-    r->images = images;                 // for rates
-    return n;
-}
-
-static enum train_outcome run_epoch(struct run *r, int epoch, double *taps)
-{
-    double start = clock_seconds(), spent = r->tell.spent;
-    struct result result = { .taps = taps };
-    bool stop = r->job->train.on_nonfinite == NONFINITE_STOP, bad = false;
-    int64_t steps = r->rig.steps_per_epoch;
-    int rc = 0;
-
-    r->progress = (struct progress){
-        .epoch = epoch, .eta_seconds = r->progress.eta_seconds,
-        .images_per_second = r->progress.images_per_second,
-    };
-    r->tap_seconds = 0;
-    record_begin(r->record, epoch);
-    data_order(r->data, r->job->train.seed, epoch, r->job->data.shuffle,
-               r->order);
-    int64_t first = replay(r, &result);
-    fill(r, first);
-    for (int64_t s = first; s < steps && !stopped(r) && !bad; s++) {
-        rc = take_step(r, s, &result);
-        if (rc)
-            break;
-        keep_step(&r->keep, &result, r->rig.full.graph->n_taps);
-        count(r, s, &result);
-        bad = stop && !isfinite(result.loss);
-        if (tell_due(&r->tell, clock_seconds()))
-            live(r);
-    }
-    if (r->progress.steps == steps)
-        keep_forget(&r->keep);
-    else if (r->keep.dir && r->keep.rows.n && !rc && !bad)
-        on_lane(r, write_partial);
-    if (r->progress.steps) {
-        int after = finish_epoch(r, start, spent);
-        rc = rc ? rc : after;
-    }
     if (rc)
         return failed(r, rc);
-    if (bad)
-        return diverged(r, result.loss);
-    return r->progress.steps == steps ? TRAIN_DONE : cancelled(r);
+    if (r->bad)
+        return diverged(r);
+    return r->progress.steps == r->rig.steps_per_epoch ? TRAIN_DONE
+                                                       : cancelled(r);
 }
 
 static enum train_outcome run_epochs(struct run *r)
 {
-    double *taps = xcalloc((size_t)r->rig.full.graph->n_taps, sizeof *taps);
     enum train_outcome end = TRAIN_DONE;
 
     r->begun = r->marked = clock_seconds();
@@ -480,13 +262,12 @@ static enum train_outcome run_epochs(struct run *r)
     int rc = first == 1 && !r->keep.rows.n ? checkpoint(r, 0) : 0;
     for (int e = first; e <= r->job->train.epochs && !rc && end == TRAIN_DONE;
          e++) {
-        end = run_epoch(r, e, taps);
+        end = run_epoch(r, e);
         if (end == TRAIN_DONE)
             rc = checkpoint(r, e);
     }
     if (rc)
         end = failed(r, rc);
-    free(taps);
     return end == TRAIN_DONE ? done(r) : end;
 }
 
@@ -497,7 +278,7 @@ enum train_outcome train_run(const struct train_opts *o)
     enum train_outcome end = rc ? failed(&r, rc) : run_epochs(&r);
 
     if (r.lane)
-        on_lane(&r, close_rig);
+        run_on_lane(&r, close_rig);
     lane_close(r.lane);
     record_free(r.record);
     taps_clear(&r.taps);
@@ -507,5 +288,6 @@ enum train_outcome train_run(const struct train_opts *o)
     keep_clear(&r.keep);
     free(r.order);
     free(r.numbers);
+    free(r.result.taps);
     return r.tell.gone ? TRAIN_INTERNAL : end;
 }
