@@ -135,6 +135,7 @@ int queue_commit(struct queue *q, struct job_row *row, const char *line,
     if (rc) {
         free(stored->line);
         stored->line = NULL;
+        queue_wake(q);              // the disk may have failed
     } else {
         row->last_seq = stored->seq;
     }
@@ -205,6 +206,8 @@ int queue_save_row(struct queue *q, const struct job_row *row,
         store_rollback(q->store);
     else
         rc = store_commit(q->store, err);
+    if (rc)
+        queue_wake(q);
     return rc;
 }
 

@@ -10,37 +10,69 @@
 
 #include "common/mem.h"
 
-enum { SCHEMA = 1 };            // PRAGMA user_version of the tables below
+enum {
+    BUSY_MILLIS = 5000,         // while somebody else reads the file
+    WAL_PAGES = 1000,           // then they go to the database itself
+};
 
-static const char schema[] =
-    "CREATE TABLE jobs ("
-    "  id INTEGER PRIMARY KEY AUTOINCREMENT,"
-    "  name TEXT NOT NULL, state TEXT NOT NULL, spec TEXT NOT NULL,"
-    "  summary TEXT NOT NULL, wish TEXT NOT NULL,"
-    "  priority INTEGER NOT NULL,"
-    "  attempt INTEGER NOT NULL, created INTEGER NOT NULL,"
-    "  started INTEGER NOT NULL, ended INTEGER NOT NULL,"
-    "  last_seq INTEGER NOT NULL);"
-    "CREATE INDEX jobs_by_state ON jobs (state);"
-    "CREATE TABLE events ("
-    "  n INTEGER PRIMARY KEY AUTOINCREMENT,"
-    "  job INTEGER NOT NULL REFERENCES jobs (id) ON DELETE CASCADE,"
-    "  seq INTEGER NOT NULL, last INTEGER NOT NULL, crc INTEGER NOT NULL,"
-    "  line TEXT NOT NULL,"
-    "  UNIQUE (job, seq));"
-    "PRAGMA user_version = 1;";
-
-// Older daemons know nothing of it and need not.
-static const char keys_schema[] =
-    "CREATE TABLE IF NOT EXISTS keys (key TEXT PRIMARY KEY,"
-    "  hash TEXT NOT NULL,"
-    "  job INTEGER NOT NULL REFERENCES jobs (id) ON DELETE CASCADE);";
-
-int store_fail(struct error *err, sqlite3 *db, const char *what)
+// What a full disk, or a full tmpfs under a shared map, looks like.
+static bool is_full(int code)
 {
-    bool full = sqlite3_errcode(db) == SQLITE_FULL;
-    return fail(err, full ? ERR_FULL : ERR_IO, "%s: %s", what,
-                sqlite3_errmsg(db));
+    return code == SQLITE_FULL || code == SQLITE_IOERR_SHMSIZE;
+}
+
+// After a failed sync nobody knows what is on the disk, and trying again would
+// say that all is well: the pages count as written.
+static void note_broken(struct store *s, int code, const struct error *why)
+{
+    int kind = code & 0xff;
+
+    if (is_full(code) || atomic_load(&s->broken) ||
+        (kind != SQLITE_IOERR && kind != SQLITE_CORRUPT &&
+         kind != SQLITE_NOTADB))
+        return;
+    s->why = *why;
+    atomic_store(&s->broken, true);
+}
+
+int store_fail(struct store *s, sqlite3 *db, const char *what,
+               struct error *err)
+{
+    int code = sqlite3_extended_errcode(db);
+    int rc = is_full(code) ? ERR_FULL : ERR_IO;
+    struct error why;
+
+    fail(&why, rc, "%s: %s", what, sqlite3_errmsg(db));
+    if (db == s->writer)
+        note_broken(s, code, &why);
+    if (err)
+        *err = why;
+    return rc;
+}
+
+bool store_broken(const struct store *s, struct error *why)
+{
+    bool broken = atomic_load(&s->broken);
+
+    if (broken)
+        *why = s->why;
+    return broken;
+}
+
+// After each commit. The library's own hook would pass over a failed sync of
+// the database file.
+static int on_commit(void *store, sqlite3 *db, const char *name, int pages)
+{
+    struct store *s = store;
+    struct error why;
+
+    if (pages < WAL_PAGES)
+        return SQLITE_OK;
+    int rc = sqlite3_wal_checkpoint_v2(db, name, SQLITE_CHECKPOINT_PASSIVE,
+                                       NULL, NULL);
+    if (rc != SQLITE_OK && rc != SQLITE_BUSY && rc != SQLITE_LOCKED)
+        store_fail(s, db, "cannot write the database", &why);
+    return SQLITE_OK;
 }
 
 void job_row_clear(struct job_row *row)
@@ -91,62 +123,41 @@ static int lock_dir(struct store *s, const char *dir, struct error *err)
     return rc;
 }
 
-static int exec(sqlite3 *db, const char *sql, struct error *err)
-{
-    if (sqlite3_exec(db, sql, NULL, NULL, NULL) != SQLITE_OK)
-        return store_fail(err, db, "cannot set up the database");
-    return 0;
-}
-
-static int user_version(sqlite3 *db)
-{
-    sqlite3_stmt *st = NULL;
-    int version = -1;
-
-    if (sqlite3_prepare_v2(db, "PRAGMA user_version", -1, &st, NULL) ==
-            SQLITE_OK && sqlite3_step(st) == SQLITE_ROW)
-        version = sqlite3_column_int(st, 0);
-    sqlite3_finalize(st);
-    return version;
-}
-
-static int open_writer(struct store *s, const char *path, struct error *err)
+static int open_file(struct store *s, sqlite3 **db, const char *path,
+                     const char *setup, struct error *err)
 {
     int flags = SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE |
                 SQLITE_OPEN_NOMUTEX;
 
-    if (sqlite3_open_v2(path, &s->writer, flags, NULL) != SQLITE_OK)
+    if (sqlite3_open_v2(path, db, flags, NULL) != SQLITE_OK)
         return fail(err, ERR_IO, "cannot open %s: %s", path,
-                    sqlite3_errmsg(s->writer));
-    int rc = exec(s->writer, "PRAGMA journal_mode = WAL;"
-                  "PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON;", err);
-    if (rc)
+                    sqlite3_errmsg(*db));
+    sqlite3_extended_result_codes(*db, 1);
+    sqlite3_busy_timeout(*db, BUSY_MILLIS);
+    if (sqlite3_exec(*db, setup, NULL, NULL, NULL) != SQLITE_OK) {
+        int code = sqlite3_errcode(*db) & 0xff;
+        bool damaged = code == SQLITE_CORRUPT || code == SQLITE_NOTADB;
+        char *what = xasprintf(damaged ? "the database %s is damaged"
+                               : "cannot use the database %s", path);
+        int rc = store_fail(s, *db, what, err);
+        free(what);
         return rc;
-    int version = user_version(s->writer);
-    if (version > SCHEMA)
-        return fail(err, ERR_IO, "%s was made by a newer gradwatchd (its "
-                    "format is %d, this one knows up to %d)", path, version,
-                    SCHEMA);
-    if (version < 0)
-        return store_fail(err, s->writer, "cannot read the database");
-    if (version == 0) {
-        char *sql = xasprintf("BEGIN;%sCOMMIT;", schema);
-        rc = exec(s->writer, sql, err);
-        free(sql);
     }
-    if (!rc)
-        rc = exec(s->writer, keys_schema, err);
-    return rc;
+    return store_functions(*db, err);
 }
 
-static int open_reader(struct store *s, const char *path, struct error *err)
+static int open_both(struct store *s, const char *path, struct error *err)
 {
-    if (sqlite3_open_v2(path, &s->reader, SQLITE_OPEN_READWRITE |
-                        SQLITE_OPEN_NOMUTEX, NULL) != SQLITE_OK)
-        return fail(err, ERR_IO, "cannot open %s: %s", path,
-                    sqlite3_errmsg(s->reader));
-    sqlite3_busy_timeout(s->reader, 5000);
-    return exec(s->reader, "PRAGMA query_only = ON;", err);
+    int rc = open_file(s, &s->writer, path, "PRAGMA journal_mode = WAL;"
+                       "PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON;"
+                       "SELECT 1 FROM sqlite_schema;", err);
+    if (!rc)
+        sqlite3_wal_hook(s->writer, on_commit, s);
+    if (!rc)
+        rc = store_migrate(s, path, err);
+    if (!rc)
+        rc = open_file(s, &s->reader, path, "PRAGMA query_only = ON;", err);
+    return rc ? rc : store_quick_check(s, path, err);
 }
 
 static int prepare_all(struct store *s, struct error *err)
@@ -161,7 +172,7 @@ static int prepare_all(struct store *s, struct error *err)
         sqlite3 *db = rows[i].writes ? s->writer : s->reader;
         if (sqlite3_prepare_v3(db, rows[i].text, -1, SQLITE_PREPARE_PERSISTENT,
                                &s->st[i], NULL) != SQLITE_OK)
-            return store_fail(err, db, "cannot use the database");
+            return store_fail(s, db, "cannot use the database", err);
     }
     return 0;
 }
@@ -178,9 +189,7 @@ int store_open(const char *dir, struct store **out, struct error *err)
     if (!rc)
         rc = lock_dir(s, dir, err);
     if (!rc)
-        rc = open_writer(s, path, err);
-    if (!rc)
-        rc = open_reader(s, path, err);
+        rc = open_both(s, path, err);
     if (!rc)
         rc = prepare_all(s, err);
     if (!rc) {
@@ -204,6 +213,9 @@ void store_close(struct store *s)
         return;
     for (int i = 0; i < ST_COUNT_OF; i++)
         sqlite3_finalize(s->st[i]);
+    // What is in the log stays there for the next one to try.
+    if (atomic_load(&s->broken))
+        sqlite3_db_config(s->writer, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, NULL);
     sqlite3_close(s->reader);
     sqlite3_close(s->writer);
     if (s->lock_fd >= 0)

@@ -37,8 +37,9 @@ struct stored_event {
     char   *line;                   // stamped; owned
 };
 
-// Creates dir and the database if need be. ERR_STATE when another daemon has
-// dir, ERR_IO when it cannot be used or was made by a newer version.
+// Creates dir and the database if need be, and brings an older one up to date.
+// ERR_STATE when another daemon has dir, ERR_IO when it cannot be used, was made
+// by a newer version, or when its table of jobs is damaged.
 int  store_open(const char *dir, struct store **out, struct error *err);
 void store_close(struct store *s);
 
@@ -46,6 +47,10 @@ void store_close(struct store *s);
 // transaction has happened, and it is over.
 int  store_begin(struct store *s, struct error *err);
 int  store_commit(struct store *s, struct error *err);
+// Whether the disk failed while something was written (not: was full). Nothing
+// is written from then on: what could not be synced once may be lost, whatever
+// a second try would say.
+bool store_broken(const struct store *s, struct error *why);
 void store_rollback(struct store *s);
 
 // Sets row->id.
@@ -59,6 +64,9 @@ int  store_delete_job(struct store *s, int64_t id, struct error *err);
 // says that it ends the job.
 int  store_append(struct store *s, int64_t job, const char *line, bool last,
                   struct stored_event *out, struct error *err);
+// A setting of the daemon's own, by name.
+int  store_set(struct store *s, const char *name, const char *value,
+               struct error *err);
 
 // Reading. Rows are filled to be cleared with job_row_clear().
 int  store_job(struct store *s, int64_t id, struct job_row *out,
@@ -69,13 +77,16 @@ int  store_job(struct store *s, int64_t id, struct job_row *out,
 int  store_jobs(struct store *s, const char *states, int64_t before, int limit,
                 struct job_row **out, struct error *err);
 // The first event of `job` after seq `after`, or with job 0 of all jobs after
-// n `after`. Returns 1, 0 when there is none, ERR_IO when it is damaged.
+// n `after`. Returns 1, 0 when there is none, ERR_IO when it is damaged, or (of
+// one job) missing although the job has it.
 int  store_event(struct store *s, int64_t job, int64_t after,
                  struct stored_event *out, struct error *err);
 // The job that was added with that key: 1, 0 when there is none, ERR_STATE
 // when something else was asked then. It is forgotten with the job.
 int  store_once(struct store *s, const struct once *once, int64_t *job,
                 struct error *err);
+// Caller owns; NULL when it was never set.
+char *store_setting(struct store *s, const char *name);
 int64_t store_last_n(struct store *s);          // of the newest event, or 0
 // How many jobs are in that state.
 int64_t store_count(struct store *s, const char *state);

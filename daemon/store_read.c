@@ -13,8 +13,13 @@ static char *text_of(sqlite3_stmt *st, int column)
     return xstrdup(text ? (const char *)text : "");
 }
 
-static void read_row(sqlite3_stmt *st, struct job_row *row)
+// ERR_IO when it is not as it was written; row is then empty.
+static int read_row(sqlite3_stmt *st, struct job_row *row, struct error *err)
 {
+    *row = (struct job_row){ 0 };
+    if (!sqlite3_column_int(st, 12))
+        return fail(err, ERR_IO, "the row of job %" PRId64 " is damaged on "
+                    "disk", (int64_t)sqlite3_column_int64(st, 0));
     *row = (struct job_row){
         .id = sqlite3_column_int64(st, 0),
         .name = text_of(st, 1),
@@ -29,6 +34,7 @@ static void read_row(sqlite3_stmt *st, struct job_row *row)
         .ended = sqlite3_column_int64(st, 10),
         .last_seq = sqlite3_column_int64(st, 11),
     };
+    return 0;
 }
 
 int store_job(struct store *s, int64_t id, struct job_row *out,
@@ -41,13 +47,13 @@ int store_job(struct store *s, int64_t id, struct job_row *out,
     sqlite3_bind_int64(st, 1, id);
     switch (sqlite3_step(st)) {
     case SQLITE_ROW:
-        read_row(st, out);
+        rc = read_row(st, out, err);
         break;
     case SQLITE_DONE:
         rc = fail(err, ERR_NOT_FOUND, "there is no job %" PRId64, id);
         break;
     default:
-        rc = store_fail(err, s->reader, "cannot read a job");
+        rc = store_fail(s, s->reader, "cannot read a job", err);
     }
     sqlite3_reset(st);
     pthread_mutex_unlock(&s->reading);
@@ -72,7 +78,7 @@ int store_once(struct store *s, const struct once *once, int64_t *job,
     case SQLITE_DONE:
         break;
     default:
-        rc = store_fail(err, s->reader, "cannot read a key");
+        rc = store_fail(s, s->reader, "cannot read a key", err);
     }
     sqlite3_reset(st);
     sqlite3_clear_bindings(st);
@@ -85,21 +91,22 @@ int store_jobs(struct store *s, const char *states, int64_t before, int limit,
 {
     sqlite3_stmt *st = s->st[ST_JOBS];
     struct job_row *rows = xcalloc((size_t)limit, sizeof *rows);
-    int n = 0, step;
+    int n = 0, step, rc = 0;
 
     pthread_mutex_lock(&s->reading);
     sqlite3_bind_int64(st, 1, before > 0 ? before : INT64_MAX);
     bind_text(st, 2, states);
     sqlite3_bind_int(st, 3, limit);
-    while ((step = sqlite3_step(st)) == SQLITE_ROW && n < limit)
-        read_row(st, &rows[n++]);
-    if (step != SQLITE_DONE && step != SQLITE_ROW) {
-        store_fail(err, s->reader, "cannot read jobs");
+    while ((step = sqlite3_step(st)) == SQLITE_ROW && n < limit && !rc)
+        rc = read_row(st, &rows[n++], err);
+    if (step != SQLITE_DONE && step != SQLITE_ROW)
+        rc = store_fail(s, s->reader, "cannot read jobs", err);
+    if (rc) {
         while (n > 0)
             job_row_clear(&rows[--n]);
         free(rows);
         rows = NULL;
-        n = ERR_IO;
+        n = rc;
     }
     sqlite3_reset(st);
     pthread_mutex_unlock(&s->reading);
@@ -107,40 +114,90 @@ int store_jobs(struct store *s, const char *states, int64_t before, int limit,
     return n;
 }
 
-int store_event(struct store *s, int64_t job, int64_t after,
-                struct stored_event *out, struct error *err)
+// The row that st is at. ERR_IO when it is not as it was written.
+static int read_event(sqlite3_stmt *st, struct stored_event *out,
+                      struct error *err)
+{
+    struct stored_event e = {
+        .job = sqlite3_column_int64(st, 0),
+        .seq = sqlite3_column_int64(st, 1),
+        .n = sqlite3_column_int64(st, 2),
+        .last = sqlite3_column_int(st, 3),
+        .line = text_of(st, 5),
+    };
+
+    if (crc32_of(e.line, strlen(e.line)) !=
+        (uint32_t)sqlite3_column_int64(st, 4)) {
+        free(e.line);
+        return fail(err, ERR_IO, "event %" PRId64 " of job %" PRId64
+                    " is damaged on disk", e.seq, e.job);
+    }
+    *out = e;
+    return 1;
+}
+
+// The next event: 1, 0 when there is none. Under reading.
+static int find_event(struct store *s, int64_t job, int64_t after,
+                      struct stored_event *out, struct error *err)
 {
     sqlite3_stmt *st = s->st[job ? ST_EVENT : ST_EVENT_N];
     int rc = 0;
 
-    pthread_mutex_lock(&s->reading);
     sqlite3_bind_int64(st, 1, after);
     if (job)
         sqlite3_bind_int64(st, 2, job);
     int step = sqlite3_step(st);
-    if (step == SQLITE_ROW) {
-        struct stored_event e = {
-            .job = sqlite3_column_int64(st, 0),
-            .seq = sqlite3_column_int64(st, 1),
-            .n = sqlite3_column_int64(st, 2),
-            .last = sqlite3_column_int(st, 3),
-            .line = text_of(st, 5),
-        };
-        rc = 1;
-        if (crc32_of(e.line, strlen(e.line)) !=
-            (uint32_t)sqlite3_column_int64(st, 4)) {
-            rc = fail(err, ERR_IO, "event %" PRId64 " of job %" PRId64
-                      " is damaged on disk", e.seq, e.job);
-            free(e.line);
-        } else {
-            *out = e;
-        }
-    } else if (step != SQLITE_DONE) {
-        rc = store_fail(err, s->reader, "cannot read an event");
-    }
+    if (step == SQLITE_ROW)
+        rc = read_event(st, out, err);
+    else if (step != SQLITE_DONE)
+        rc = store_fail(s, s->reader, "cannot read an event", err);
     sqlite3_reset(st);
+    return rc;
+}
+
+// How many events a job should have; 0 when there is no such job. Under
+// reading.
+static int64_t last_seq(struct store *s, int64_t job)
+{
+    sqlite3_stmt *st = s->st[ST_LAST_SEQ];
+
+    sqlite3_bind_int64(st, 1, job);
+    int64_t seq = sqlite3_step(st) == SQLITE_ROW ? sqlite3_column_int64(st, 0)
+                                                 : 0;
+    sqlite3_reset(st);
+    return seq;
+}
+
+int store_event(struct store *s, int64_t job, int64_t after,
+                struct stored_event *out, struct error *err)
+{
+    pthread_mutex_lock(&s->reading);
+    int rc = find_event(s, job, after, out, err);
+    // Perhaps it was committed between the two questions.
+    if (job && !rc && last_seq(s, job) > after)
+        rc = find_event(s, job, after, out, err);
+    bool hole = job && rc == 1 ? out->seq != after + 1
+                               : job && !rc && last_seq(s, job) > after;
+    if (hole) {
+        if (rc == 1)
+            free(out->line);
+        rc = fail(err, ERR_IO, "event %" PRId64 " of job %" PRId64
+                  " is missing on disk", after + 1, job);
+    }
     pthread_mutex_unlock(&s->reading);
     return rc;
+}
+
+char *store_setting(struct store *s, const char *name)
+{
+    sqlite3_stmt *st = s->st[ST_SETTING];
+
+    pthread_mutex_lock(&s->reading);
+    bind_text(st, 1, name);
+    char *value = sqlite3_step(st) == SQLITE_ROW ? text_of(st, 0) : NULL;
+    sqlite3_reset(st);
+    pthread_mutex_unlock(&s->reading);
+    return value;
 }
 
 int64_t store_last_n(struct store *s)

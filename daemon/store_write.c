@@ -12,7 +12,7 @@ static int run(struct store *s, enum statement which, const char *what,
                struct error *err)
 {
     int rc = sqlite3_step(s->st[which]) == SQLITE_DONE
-        ? 0 : store_fail(err, s->writer, what);
+        ? 0 : store_fail(s, s->writer, what, err);
     sqlite3_reset(s->st[which]);
     sqlite3_clear_bindings(s->st[which]);
     return rc;
@@ -20,8 +20,12 @@ static int run(struct store *s, enum statement which, const char *what,
 
 int store_begin(struct store *s, struct error *err)
 {
+    struct error why;
+
     pthread_mutex_lock(&s->writing);
-    int rc = run(s, ST_BEGIN, "cannot write", err);
+    int rc = store_broken(s, &why)
+        ? fail(err, ERR_IO, "nothing can be stored any more: %s", why.text)
+        : run(s, ST_BEGIN, "cannot write", err);
     if (rc)
         pthread_mutex_unlock(&s->writing);
     return rc;
@@ -93,6 +97,14 @@ int store_delete_job(struct store *s, int64_t id, struct error *err)
     return run(s, ST_DELETE, "cannot delete a job", err);
 }
 
+int store_set(struct store *s, const char *name, const char *value,
+              struct error *err)
+{
+    bind_text(s->st[ST_SET], 1, name);
+    bind_text(s->st[ST_SET], 2, value);
+    return run(s, ST_SET, "cannot store a setting", err);
+}
+
 static int next_seq(struct store *s, int64_t job, int64_t *seq,
                     struct error *err)
 {
@@ -108,7 +120,7 @@ static int next_seq(struct store *s, int64_t job, int64_t *seq,
         rc = fail(err, ERR_NOT_FOUND, "there is no job %" PRId64, job);
         break;
     default:
-        rc = store_fail(err, s->writer, "cannot store an event");
+        rc = store_fail(s, s->writer, "cannot store an event", err);
     }
     sqlite3_reset(st);
     return rc;

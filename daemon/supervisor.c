@@ -382,7 +382,8 @@ int supervisor_run(struct supervisor *s, struct http *http, int signals,
 {
     double next_tick = 0;
 
-    while (!s->broken.code && !got_signal(signals)) {
+    while (!s->broken.code && !store_broken(s->server->store, &s->broken) &&
+           !got_signal(signals)) {
         step(s);
         if (clock_seconds() >= next_tick) {
             sse_tick(s->server->sse);
