@@ -1,8 +1,9 @@
 /* common/folder.c: lists an ImageFolder.
  *
- * The walk knows each folder by its name below the root. A link is resolved
- * with realpath() and taken only when the answer lies beneath the root's own
- * real path; a folder that is its own ancestor, through a link, is left out.
+ * The walk knows each folder by its name below the root and opens it by
+ * beneath_open(), whatever it was a moment ago: what turned into a link that
+ * leads out is left out. So is a folder that is its own ancestor, through a
+ * link.
  */
 #include "common/folder.h"
 
@@ -15,9 +16,10 @@
 #include <string.h>
 #include <strings.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
+#include "common/beneath.h"
 #include "common/mem.h"
-#include "common/rng.h"
 
 enum {
     MOST_DEPTH = 32,            // folders inside a class; ends runaway links
@@ -46,26 +48,32 @@ static bool is_image(const char *name)
     return false;
 }
 
-static bool is_beneath(const char *root, const char *path)
+// Opens what lies at path below the data set's folder.
+static int open_below(const struct folder *f, const char *path, int flags)
 {
-    size_t n = strlen(root);
+    const char *dir = f->dir + strlen(f->root);
 
-    if (n == 1)                 // "/"
-        return true;
-    return strncmp(root, path, n) == 0 && (path[n] == '/' || path[n] == '\0');
+    dir += *dir == '/';
+    char *full = xasprintf("%s%s%s", dir, *dir && *path ? "/" : "", path);
+    int fd = beneath_open(f->root_fd, f->root, full, flags);
+    free(full);
+    return fd;
 }
 
-// What path is, through links that stay beneath the root. False: not there,
-// or not ours to follow.
-static bool look(const char *root, const char *path, struct stat *st)
+// What the entry `name` of a folder is, through links that stay beneath the
+// root; path is its own below the data set's. False: not there, or not ours
+// to follow.
+static bool look(const struct folder *f, DIR *in, const char *name,
+                 const char *path, struct stat *st)
 {
-    if (lstat(path, st) != 0)
+    if (fstatat(dirfd(in), name, st, AT_SYMLINK_NOFOLLOW) != 0)
         return false;
     if (!S_ISLNK(st->st_mode))
         return true;
-    char *real = realpath(path, NULL);
-    bool ok = real && is_beneath(root, real) && stat(real, st) == 0;
-    free(real);
+    int fd = open_below(f, path, O_PATH);
+    bool ok = fd >= 0 && fstat(fd, st) == 0;
+    if (fd >= 0)
+        close(fd);
     return ok;
 }
 
@@ -114,78 +122,72 @@ static bool is_own_ancestor(const struct walk *w, int depth,
     return false;
 }
 
-static int walk_folder(struct walk *w, const char *below, int depth,
-                       const struct stat *here);
+static int walk_folder(struct walk *w, const char *below, int depth);
 
 // One entry of a folder: an image is taken, a folder is entered.
-static int walk_entry(struct walk *w, const char *below, const char *name,
-                      int depth)
+static int walk_entry(struct walk *w, DIR *in, const char *below,
+                      const char *name, int depth)
 {
     char *path = xasprintf("%s/%s", below, name);
-    char *full = xasprintf("%s/%s", w->f->dir, path);
     struct stat st;
     int rc = 0;
 
-    if (!look(w->f->root, full, &st))
-        goto out;
-    if (S_ISDIR(st.st_mode)) {
-        if (depth < MOST_DEPTH && !is_own_ancestor(w, depth, &st))
-            rc = walk_folder(w, path, depth, &st);
-    } else if (S_ISREG(st.st_mode) && is_image(name)) {
-        rc = add_image(w, path, &st);
-        path = NULL;
+    if (look(w->f, in, name, path, &st)) {
+        if (S_ISDIR(st.st_mode) && depth < MOST_DEPTH) {
+            rc = walk_folder(w, path, depth);
+        } else if (S_ISREG(st.st_mode) && is_image(name)) {
+            rc = add_image(w, path, &st);
+            path = NULL;
+        }
     }
-out:
-    free(full);
     free(path);
     return rc;
 }
 
-static int walk_folder(struct walk *w, const char *below, int depth,
-                       const struct stat *here)
+// What was a folder a moment ago and is gone, or a link out of the root, is
+// left out; one that may not be read is an error.
+static int walk_folder(struct walk *w, const char *below, int depth)
 {
-    char *full = xasprintf("%s/%s", w->f->dir, below);
-    DIR *dir = opendir(full);
+    DIR *dir = folder_open_dir(w->f, below);
     struct dirent *e;
+    struct stat here;
     int rc = 0;
 
-    if (!dir) {
-        rc = fail(w->err, ERR_IO, "cannot read folder %s: %s", full,
-                  strerror(errno));
-        goto out;
+    if (!dir && (errno == ENOENT || errno == ENOTDIR || errno == EXDEV ||
+                 errno == ELOOP))
+        return 0;
+    if (!dir || fstat(dirfd(dir), &here) != 0) {
+        rc = fail(w->err, ERR_IO, "cannot read folder %s/%s: %s", w->f->dir,
+                  below, strerror(errno));
+    } else if (!is_own_ancestor(w, depth, &here)) {
+        w->above[depth].dev = here.st_dev;
+        w->above[depth].ino = here.st_ino;
+        while (rc == 0 && (e = readdir(dir)))
+            if (e->d_name[0] != '.')
+                rc = walk_entry(w, dir, below, e->d_name, depth + 1);
     }
-    w->above[depth].dev = here->st_dev;
-    w->above[depth].ino = here->st_ino;
-    while (rc == 0 && (e = readdir(dir)))
-        if (e->d_name[0] != '.')
-            rc = walk_entry(w, below, e->d_name, depth + 1);
-    closedir(dir);
-out:
-    free(full);
+    if (dir)
+        closedir(dir);
     return rc;
 }
 
 static int list_classes(struct walk *w)
 {
     struct folder *f = w->f;
-    DIR *dir = opendir(f->dir);
+    DIR *dir = folder_open_dir(f, "");
     struct dirent *e;
     struct stat st;
 
     if (!dir)
         return fail(w->err, ERR_IO, "cannot read folder %s: %s", f->dir,
                     strerror(errno));
-    while ((e = readdir(dir)) && f->n_classes <= MOST_CLASSES) {
-        if (e->d_name[0] == '.')
-            continue;
-        char *full = xasprintf("%s/%s", f->dir, e->d_name);
-        if (look(w->f->root, full, &st) && S_ISDIR(st.st_mode)) {
+    while ((e = readdir(dir)) && f->n_classes <= MOST_CLASSES)
+        if (e->d_name[0] != '.' && look(f, dir, e->d_name, e->d_name, &st) &&
+            S_ISDIR(st.st_mode)) {
             f->classes = xrealloc(f->classes,
                                   sizeof *f->classes * (f->n_classes + 1));
             f->classes[f->n_classes++] = xstrdup(e->d_name);
         }
-        free(full);
-    }
     closedir(dir);
     if (f->n_classes > MOST_CLASSES)
         return fail(w->err, ERR_DATA, "%s has more than %d folders; each is a "
@@ -203,12 +205,8 @@ static int list_images(struct walk *w)
     int rc = 0;
 
     for (int c = 0; c < f->n_classes && rc == 0; c++) {
-        char *full = xasprintf("%s/%s", f->dir, f->classes[c]);
-        struct stat st;
         w->label = c;
-        if (look(w->f->root, full, &st))
-            rc = walk_folder(w, f->classes[c], 0, &st);
-        free(full);
+        rc = walk_folder(w, f->classes[c], 0);
     }
     if (rc == 0 && f->n_images == 0)
         rc = fail(w->err, ERR_DATA, "no .jpg, .jpeg or .png file in the %d "
@@ -272,19 +270,19 @@ static void class_names(struct folder *f, const struct annotated *rows,
 // Images that are not there are left out, as is what is no image.
 static int add_annotated(struct walk *w, struct annotated *row)
 {
-    char *full = xasprintf("%s/%s", w->f->dir, row->path);
+    int fd = is_image(row->path) ? open_below(w->f, row->path, O_PATH) : -1;
     struct stat st;
     int rc = 0;
 
-    if (is_image(row->path) && look(w->f->root, full, &st) &&
-        S_ISREG(st.st_mode)) {
+    if (fd >= 0 && fstat(fd, &st) == 0 && S_ISREG(st.st_mode)) {
         char **class = bsearch(&row->class, w->f->classes,
                                (size_t)w->f->n_classes, sizeof *class, by_name);
         w->label = (int)(class - w->f->classes);
         rc = add_image(w, row->path, &st);
         row->path = NULL;
     }
-    free(full);
+    if (fd >= 0)
+        close(fd);
     return rc;
 }
 
@@ -319,12 +317,12 @@ static int list_annotated(struct walk *w, FILE *in)
 // The open annotations of a folder that has them, or NULL.
 static FILE *open_annotations(const struct folder *f)
 {
-    char *path = xasprintf("%s/%s", f->dir, annotations);
-    struct stat st;
-    FILE *in = look(f->root, path, &st) && S_ISREG(st.st_mode)
-        ? fopen(path, "re") : NULL;
+    const char *why;
+    int fd = folder_open_file(f, annotations, &why);
+    FILE *in = fd < 0 ? NULL : fdopen(fd, "r");
 
-    free(path);
+    if (fd >= 0 && !in)
+        close(fd);
     return in;
 }
 
@@ -341,7 +339,7 @@ int folder_resolve(const char *root, const char *path, char **real_root,
     if (!*real_root || !*real)
         rc = fail(err, ERR_DATA, "cannot read folder %s: %s", asked,
                   strerror(errno));
-    else if (!is_beneath(*real_root, *real))
+    else if (!beneath_is(*real_root, *real))
         rc = fail(err, ERR_DATA, "folder %s is a link that leaves %s", asked,
                   root);
     free(asked);
@@ -353,13 +351,29 @@ int folder_resolve(const char *root, const char *path, char **real_root,
     return rc;
 }
 
-int folder_scan(const char *root, const char *path, struct folder **out,
+int folder_open(const char *root, const char *path, struct folder **out,
                 struct error *err)
 {
     struct folder *f = xcalloc(1, sizeof *f);
-    struct walk w = { .f = f, .err = err };
     int rc = folder_resolve(root, path, &f->root, &f->dir, err);
-    FILE *in = rc ? NULL : open_annotations(f);
+
+    f->root_fd = -1;
+    if (rc == 0 && (f->root_fd = open(f->root, O_PATH | O_DIRECTORY |
+                                      O_CLOEXEC)) < 0)
+        rc = fail(err, ERR_DATA, "cannot read folder %s: %s", f->root,
+                  strerror(errno));
+    if (rc)
+        folder_free(f);
+    *out = rc ? NULL : f;
+    return rc;
+}
+
+int folder_scan(const char *root, const char *path, struct folder **out,
+                struct error *err)
+{
+    struct walk w = { .err = err };
+    int rc = folder_open(root, path, &w.f, err);
+    FILE *in = rc ? NULL : open_annotations(w.f);
 
     *out = NULL;
     if (rc == 0 && in)
@@ -371,9 +385,9 @@ int folder_scan(const char *root, const char *path, struct folder **out,
     if (in)
         fclose(in);
     if (rc == 0)
-        *out = f;
+        *out = w.f;
     else
-        folder_free(f);
+        folder_free(w.f);
     return rc;
 }
 
@@ -389,99 +403,34 @@ void folder_free(struct folder *f)
     free(f->images);
     free(f->root);
     free(f->dir);
+    if (f->root_fd >= 0)
+        close(f->root_fd);
     free(f);
 }
 
-int folder_open_image(const struct folder *f, int64_t image)
+DIR *folder_open_dir(const struct folder *f, const char *path)
 {
-    char *path = xasprintf("%s/%s", f->dir, f->images[image].path);
-    char *real = realpath(path, NULL);
-    int fd = -1;
+    int fd = open_below(f, path, O_RDONLY | O_DIRECTORY);
+    DIR *dir = fd < 0 ? NULL : fdopendir(fd);
 
-    if (real && !is_beneath(f->root, real))
-        errno = EXDEV;
-    else if (real)      // O_NONBLOCK: it may have become a pipe
-        fd = open(real, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
-    free(real);
-    free(path);
+    if (fd >= 0 && !dir)
+        close(fd);
+    return dir;
+}
+
+int folder_open_file(const struct folder *f, const char *path,
+                     const char **why)
+{
+    // O_NONBLOCK: opening a pipe would wait for its other end.
+    int fd = open_below(f, path, O_RDONLY | O_NONBLOCK | O_NOCTTY);
+    struct stat st;
+
+    if (fd < 0) {
+        *why = errno == EXDEV ? "a link out of the data root" : strerror(errno);
+    } else if (fstat(fd, &st) != 0 || !S_ISREG(st.st_mode)) {
+        *why = "not a regular file";
+        close(fd);
+        fd = -1;
+    }
     return fd;
-}
-
-// The largest level such that a class giving at most `level` images each
-// stays within limit in all.
-static int64_t level_of(const int64_t *count, int n, int64_t limit)
-{
-    int64_t low = 0, high = limit;
-
-    while (low < high) {
-        int64_t mid = low + (high - low + 1) / 2, sum = 0;
-        for (int c = 0; c < n && sum <= limit; c++)
-            sum += count[c] < mid ? count[c] : mid;
-        if (sum <= limit)
-            low = mid;
-        else
-            high = mid - 1;
-    }
-    return low;
-}
-
-struct draw { uint64_t bits; int64_t image; };
-
-static int by_bits(const void *a, const void *b)
-{
-    const struct draw *x = a, *y = b;
-
-    if (x->bits != y->bits)
-        return x->bits < y->bits ? -1 : 1;
-    return x->image < y->image ? -1 : x->image > y->image;
-}
-
-// Frees the paths of all but `keep` of the images first .. first + count - 1.
-static void thin_class(struct folder *f, int label, int64_t first,
-                       int64_t count, int64_t keep, uint64_t seed)
-{
-    struct draw *draw = xmalloc(sizeof *draw * count);
-
-    for (int64_t i = 0; i < count; i++)
-        draw[i] = (struct draw) {
-            .bits = rng_bits(seed, STREAM_LIMIT + label, i), .image = first + i,
-        };
-    qsort(draw, count, sizeof *draw, by_bits);
-    for (int64_t i = keep; i < count; i++) {
-        free(f->images[draw[i].image].path);
-        f->images[draw[i].image].path = NULL;
-    }
-    free(draw);
-}
-
-void folder_limit(struct folder *f, int64_t limit, uint64_t seed)
-{
-    if (limit <= 0 || f->n_images <= limit)
-        return;
-    int64_t *count = xcalloc(f->n_classes, sizeof *count);
-    for (int64_t i = 0; i < f->n_images; i++)
-        count[f->images[i].label]++;
-
-    // What the level leaves over goes to the first classes that have more.
-    int64_t level = level_of(count, f->n_classes, limit), over = limit;
-    for (int c = 0; c < f->n_classes; c++)
-        over -= count[c] < level ? count[c] : level;
-    int64_t first = 0;
-    for (int c = 0; c < f->n_classes; c++) {
-        int64_t keep = level;
-        if (over > 0 && count[c] > level) {
-            keep++;
-            over--;
-        }
-        if (count[c] > keep)
-            thin_class(f, c, first, count[c], keep, seed);
-        first += count[c];
-    }
-    free(count);
-
-    int64_t n = 0;
-    for (int64_t i = 0; i < f->n_images; i++)
-        if (f->images[i].path)
-            f->images[n++] = f->images[i];
-    f->n_images = n;
 }

@@ -6,9 +6,11 @@
  * an image of the sub-folder images, a tab, and its class; the classes are
  * those named, sorted. Links that stay beneath the root are followed, others
  * are left out. The order is by class, then by path (bytes), the same on every
- * machine.
+ * machine. Nothing outside of the root is ever opened, nor told of: who
+ * swaps files and folders for links while they are read finds them left out.
  */
 #pragma once
+#include <dirent.h>
 #include <stdint.h>
 #include "common/error.h"
 
@@ -20,6 +22,7 @@ struct folder_image {
 
 struct folder {
     char                *root, *dir;    // absolute, without links
+    int                  root_fd;
     char               **classes;       // names
     int                  n_classes;
     struct folder_image *images;
@@ -36,9 +39,15 @@ int  folder_scan(const char *root, const char *path, struct folder **out,
                  struct error *err);
 void folder_free(struct folder *f);
 
-// Opens an image for reading, unless it became a link that leaves the root.
-// The descriptor, or -1 with errno.
-int  folder_open_image(const struct folder *f, int64_t image);
+// Without a scan: no classes, no images. path may be a file's.
+int  folder_open(const char *root, const char *path, struct folder **out,
+                 struct error *err);
+// Opens a folder below folder.dir, "" itself. NULL: errno says why not.
+DIR *folder_open_dir(const struct folder *f, const char *path);
+// Opens a regular file for reading, path below folder.dir, unless it is a link
+// that leaves the root. The descriptor, or -1 and why not (in static memory).
+int  folder_open_file(const struct folder *f, const char *path,
+                      const char **why);
 
 // Keeps at most `limit` images, evenly over classes, chosen by
 // STREAM_LIMIT and seed; the order stays.

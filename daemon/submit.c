@@ -4,16 +4,15 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <fnmatch.h>
-#include <linux/openat2.h>
 #include <math.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <sys/syscall.h>
 #include <unistd.h>
 
+#include "common/beneath.h"
 #include "common/folder.h"
 #include "common/job.h"
 #include "common/mem.h"
@@ -55,23 +54,18 @@ static bool check_root(const struct config *c, const struct job *job,
     return false;
 }
 
-// A folder beneath the root, links that leave it not followed.
+// A folder beneath the root.
 static bool check_path(const struct config *c, const struct job *job,
                        struct reply *rp)
 {
-    struct open_how how = {
-        .flags = O_PATH | O_DIRECTORY | O_CLOEXEC,
-        .resolve = RESOLVE_BENEATH | RESOLVE_NO_MAGICLINKS,
-    };
     const struct root *root = config_root(c, job->data.root);
-    const char *path = *job->data.path ? job->data.path : ".";
     int dir, fd = -1, why;
 
     if (!*job->data.root)
         return true;
     dir = open(root->dir, O_PATH | O_DIRECTORY | O_CLOEXEC);
     if (dir >= 0)
-        fd = (int)syscall(SYS_openat2, dir, path, &how, sizeof how);
+        fd = beneath_open(dir, root->dir, job->data.path, O_PATH | O_DIRECTORY);
     why = errno;
     if (dir >= 0)
         close(dir);
@@ -162,25 +156,29 @@ static int measure_cifar10(const char *root, const char *path,
                            struct data_size *size, struct error *err)
 {
     enum { CLASSES = 10, RECORD = 3073 };
-    char *real_root, *dir;
+    struct folder *f;
     struct dirent **names = NULL;
+    const char *why;
     struct stat st;
-    int rc = folder_resolve(root, path, &real_root, &dir, err);
-    int n = rc ? 0 : scandir(dir, &names, is_batch, alphasort);
+    int rc = folder_open(root, path, &f, err);
+    DIR *dir = rc ? NULL : folder_open_dir(f, "");
+    int n = dir ? scandirat(dirfd(dir), ".", &names, is_batch, alphasort) : 0;
 
     *size = (struct data_size){ CLASSES, 0 };
     for (int i = 0; i < n; i++) {
-        char *file = xasprintf("%s/%s", dir, names[i]->d_name);
-        if (stat(file, &st) == 0)
+        int fd = folder_open_file(f, names[i]->d_name, &why);
+        if (fd >= 0 && fstat(fd, &st) == 0)
             size->images += st.st_size / RECORD;
-        free(file);
+        if (fd >= 0)
+            close(fd);
         free(names[i]);
     }
     free(names);
     if (!rc && size->images == 0)
-        rc = fail(err, ERR_DATA, "no data_batch_*.bin in %s", dir);
-    free(real_root);
-    free(dir);
+        rc = fail(err, ERR_DATA, "no data_batch_*.bin in %s", f->dir);
+    if (dir)
+        closedir(dir);
+    folder_free(f);
     return rc;
 }
 

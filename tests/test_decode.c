@@ -11,6 +11,9 @@
 #include <stdint.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/ptrace.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #include "common/clock.h"
@@ -18,6 +21,8 @@
 #include "common/rng.h"
 #include "tests/dump.h"
 #include "tests/scratch.h"
+#include "worker/decode_child.h"
+#include "worker/seal.h"
 #include <cmocka.h>     // last: its macro fail() would hide the project's
 
 enum { SIDE = 8, MOST = 1000 };
@@ -164,47 +169,174 @@ static void test_many_in_order(void **state)
     folder_free(f);
 }
 
-// What a decoder must not do; the answer is in the first byte.
+// What a decoder must not be able to do: true when it could.
+
+static bool writes_a_file(void)
+{
+    char name[] = "/tmp/gradwatch-test-XXXXXX";
+    int fd = mkstemp(name);
+    bool did = fd >= 0 && write(fd, "x", 1) == 1;
+
+    signal(SIGXFSZ, SIG_IGN);
+    if (fd >= 0)
+        unlink(name);
+    return did;
+}
+
+static bool takes_memory(void)
+{
+    return mmap(NULL, (size_t)8 << 30, PROT_READ | PROT_WRITE,
+                MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0)
+           != MAP_FAILED;
+}
+
+static bool prints_into_the_events(void)
+{
+    return isatty(STDOUT_FILENO) || lseek(STDOUT_FILENO, 0, SEEK_END) > 0;
+}
+
+static bool reads_a_file(void)
+{
+    return open("/etc/passwd", O_RDONLY) >= 0;
+}
+
+static bool looks_for_a_file(void)
+{
+    return access("/etc/passwd", F_OK) == 0;
+}
+
+static bool connects(void)
+{
+    return socket(AF_INET, SOCK_STREAM, 0) >= 0;
+}
+
+static bool starts_a_process(void)
+{
+    pid_t pid = fork();
+
+    if (pid == 0)
+        _exit(0);
+    return pid > 0;
+}
+
+static bool runs_a_program(void)
+{
+    static char *const words[] = { (char *)"true", NULL };
+
+    execv("/bin/true", words);          // would end this: not as an answer
+    return false;
+}
+
+static bool maps_code(void)
+{
+    void *p = mmap(NULL, 4096, PROT_READ | PROT_WRITE,
+                   MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+    return p == MAP_FAILED || mprotect(p, 4096, PROT_READ | PROT_EXEC) == 0 ||
+        mmap(NULL, 4096, PROT_READ | PROT_WRITE | PROT_EXEC,
+             MAP_PRIVATE | MAP_ANONYMOUS, -1, 0) != MAP_FAILED;
+}
+
+static bool signals_its_parent(void)
+{
+    return kill(getppid(), 0) == 0;
+}
+
+static bool traces_its_parent(void)
+{
+    return ptrace(PTRACE_SEIZE, getppid(), 0, 0) == 0;
+}
+
+static bool lifts_its_limits(void)
+{
+    const struct rlimit r = { RLIM_INFINITY, RLIM_INFINITY };
+
+    return setrlimit(RLIMIT_AS, &r) == 0;
+}
+
+static const struct { const char *name; bool (*could)(void); } sins[] = {
+    { "write a file", writes_a_file }, { "take memory", takes_memory },
+    { "print into the events", prints_into_the_events },
+    { "read a file", reads_a_file }, { "look for a file", looks_for_a_file },
+    { "connect", connects }, { "start a process", starts_a_process },
+    { "run a program", runs_a_program }, { "map code", maps_code },
+    { "signal its parent", signals_its_parent },
+    { "trace its parent", traces_its_parent },
+    { "lift its limits", lifts_its_limits },
+};
+enum { SINS = sizeof sins / sizeof *sins };
+
 static int misbehave(const uint8_t *file, size_t len, int side, uint8_t *out,
                      char why[IMAGE_WHY])
 {
     (void)len;
     (void)side;
     (void)why;
-    bool did = false;
-    if (file[0] == 'w') {               // write a file
-        char name[] = "/tmp/gradwatch-test-XXXXXX";
-        int fd = mkstemp(name);
-        signal(SIGXFSZ, SIG_IGN);
-        did = fd >= 0 && write(fd, "x", 1) == 1;
-        if (fd >= 0)
-            unlink(name);
-    } else if (file[0] == 'm') {        // take memory
-        did = mmap(NULL, (size_t)8 << 30, PROT_READ | PROT_WRITE,
-                   MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0)
-              != MAP_FAILED;
-    } else if (file[0] == 'o') {        // print into the events
-        did = isatty(STDOUT_FILENO) || lseek(STDOUT_FILENO, 0, SEEK_END) > 0;
-    }
-    out[0] = did;
+    out[0] = sins[file[0] - 'a'].could();
     return 0;
 }
 
 static void test_locked_down(void **state)
 {
-    const char *d = *state;
-    scratch_write(d, "a/m.png", "m", 1);
-    scratch_write(d, "a/o.png", "o", 1);
-    scratch_write(d, "a/w.png", "w", 1);
+    const char *d = *state, *missing = seal_missing();
+
+    for (char c = 'a'; c < 'a' + SINS; c++) {
+        char name[] = "a/_.png";
+        name[2] = c;
+        scratch_write(d, name, &c, 1);
+    }
+    if (missing) {
+        print_message("# this kernel lacks %s\n", missing);
+        skip();
+    }
     struct folder *f = scan(d);
     struct seen s = { 0 };
     const struct decode_opts opts = {
         .side = SIDE, .children = 1, .decode = misbehave,
     };
     assert_int_equal(run(f, &opts, &s), 0);
-    for (int i = 0; i < 3; i++)
-        assert_int_equal(s.byte[i], 0);
+    for (int i = 0; i < SINS; i++)
+        if (s.byte[i] != 0)
+            fail_msg("a decoder can %s", sins[i].name);
     folder_free(f);
+}
+
+// Who took a decoder over may answer what it likes.
+static int lie(const uint8_t *file, size_t len, int side, uint8_t *out,
+               char why[IMAGE_WHY])
+{
+    struct answer a = { .image = 0, .result = ANSWER_BROKEN };
+
+    (void)len;
+    (void)side;
+    (void)out;
+    (void)why;
+    memset(a.why, '\xFF', sizeof a.why);        // not text, and no end
+    if (file[0] == 'n')
+        a.image = INT64_MAX;
+    if (file[0] == 'r')
+        a.result = 77;
+    send(3, &a, file[0] == 's' ? 5 : sizeof a, 0);
+    return -1;
+}
+
+static void test_lies(void **state)
+{
+    static const char *const kinds[] = { "number", "result", "short", "why" };
+
+    for (size_t i = 0; i < sizeof kinds / sizeof *kinds; i++) {
+        scratch_write(*state, "a/1.png", kinds[i], 1);
+        struct folder *f = scan(*state);
+        struct seen s = { 0 };
+        const struct decode_opts opts = {
+            .side = SIDE, .children = 1, .decode = lie,
+        };
+        assert_int_equal(run(f, &opts, &s), 0);
+        assert_int_equal(s.byte[0], -1);
+        for (const char *c = s.why[0]; *c; c++)
+            assert_in_range(*c, ' ', '~');
+        folder_free(f);
+    }
 }
 
 // A file that went away, or turned into a link out of the root, after the
@@ -229,10 +361,12 @@ static void test_changed(void **state)
         .side = SIDE, .children = 1, .decode = by_letter,
     };
     assert_int_equal(run(f, &opts, &s), 0);
+    static const char *const whys[] = { "No such file", "a link out of" };
     for (int i = 0; i < 2; i++) {
         assert_int_equal(s.byte[i], -1);
         assert_true(s.passing[i]);
         assert_non_null(strstr(s.why[i], "cannot open it"));
+        assert_non_null(strstr(s.why[i], whys[i]));
     }
     folder_free(f);
     free(gone);
@@ -297,6 +431,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_one_image_each, start, stop),
         cmocka_unit_test_setup_teardown(test_many_in_order, start, stop),
         cmocka_unit_test_setup_teardown(test_locked_down, start, stop),
+        cmocka_unit_test_setup_teardown(test_lies, start, stop),
         cmocka_unit_test_setup_teardown(test_changed, start, stop),
         cmocka_unit_test_setup_teardown(test_damaged_files, start, stop),
     };

@@ -39,11 +39,23 @@ static void close_cifar(struct data *d)
     free(d->hold->labels);
 }
 
-// Names of classes, up to the first empty line.
-static int read_classes(struct data *d, const char *dir, struct error *err)
+// NULL: why says why not.
+static FILE *open_file(const struct folder *f, const char *name,
+                       const char **why)
 {
-    char *path = xasprintf("%s/batches.meta.txt", dir), line[256];
-    FILE *in = fopen(path, "re");
+    int fd = folder_open_file(f, name, why);
+
+    return fd < 0 ? NULL : fdopen(fd, "r");
+}
+
+// Names of classes, up to the first empty line.
+static int read_classes(struct data *d, const struct folder *f,
+                        struct error *err)
+{
+    static const char name[] = "batches.meta.txt";
+    const char *why = "";
+    char line[256];
+    FILE *in = open_file(f, name, &why);
     int rc = 0;
 
     d->classes = xcalloc(MOST_CLASSES, sizeof *d->classes);
@@ -54,13 +66,12 @@ static int read_classes(struct data *d, const char *dir, struct error *err)
         d->classes[d->n_classes++] = xstrdup(line);
     }
     if (!in)
-        rc = fail(err, ERR_DATA, "cannot read %s: %s", path, strerror(errno));
+        rc = fail(err, ERR_DATA, "cannot read %s/%s: %s", f->dir, name, why);
     else if (d->n_classes < 2)
-        rc = fail(err, ERR_DATA, "%s names %d classes; 2 are the least", path,
-                  d->n_classes);
+        rc = fail(err, ERR_DATA, "%s/%s names %d classes; 2 are the least",
+                  f->dir, name, d->n_classes);
     if (in)
         fclose(in);
-    free(path);
     return rc;
 }
 
@@ -79,18 +90,19 @@ static int take_record(struct data *d, const uint8_t *record, const char *path,
     return 0;
 }
 
-static int read_file(struct data *d, const char *path,
+static int read_file(struct data *d, const struct folder *f, const char *path,
                      const struct data_watch *watch, struct error *err)
 {
-    FILE *in = fopen(path, "re");
+    const char *why = "";
+    FILE *in = open_file(f, path, &why);
     uint8_t record[RECORD];
     struct stat st;
     int rc = 0;
 
     if (!in || fstat(fileno(in), &st) != 0) {
-        rc = fail(err, ERR_DATA, "cannot read %s: %s", path, strerror(errno));
-    } else if (!S_ISREG(st.st_mode) || st.st_size == 0 ||
-               st.st_size % RECORD != 0 ||
+        rc = fail(err, ERR_DATA, "cannot read %s/%s: %s", f->dir, path,
+                  in ? strerror(errno) : why);
+    } else if (st.st_size == 0 || st.st_size % RECORD != 0 ||
                d->n + st.st_size / RECORD > MOST_RECORDS) {
         rc = fail(err, ERR_DATA, "%s is %" PRId64 " bytes long, must be a "
                   "multiple of %d, at most %d of them in all", path,
@@ -121,22 +133,43 @@ static int is_batch(const struct dirent *e)
     return fnmatch("data_batch_*.bin", e->d_name, 0) == 0;
 }
 
-static int read_folder(struct data *d, const char *dir,
+static int read_folder(struct data *d, const struct folder *f, DIR *dir,
                        const struct data_watch *watch, struct error *err)
 {
     struct dirent **names = NULL;
-    int n = scandir(dir, &names, is_batch, alphasort), rc = 0;
+    int n = scandirat(dirfd(dir), ".", &names, is_batch, alphasort), rc = 0;
 
     if (n <= 0)
-        rc = fail(err, ERR_DATA, "no data_batch_*.bin in %s", dir);
+        rc = fail(err, ERR_DATA, "no data_batch_*.bin in %s", f->dir);
     for (int i = 0; i < n; i++) {
-        char *path = xasprintf("%s/%s", dir, names[i]->d_name);
         if (!rc)
-            rc = read_file(d, path, watch, err);
-        free(path);
+            rc = read_file(d, f, names[i]->d_name, watch, err);
         free(names[i]);
     }
     free(names);
+    return rc;
+}
+
+// Reads a folder's files, or the one file that f is.
+static int read_all(struct data *d, struct folder *f,
+                    const struct data_watch *watch, struct error *err)
+{
+    DIR *dir = folder_open_dir(f, "");
+    int rc;
+
+    if (dir) {
+        rc = read_classes(d, f, err);
+        if (!rc)
+            rc = read_folder(d, f, dir, watch, err);
+        closedir(dir);
+        return rc;
+    }
+    char *slash = strrchr(f->dir, '/'), *name = xstrdup(slash + 1);
+    slash[slash == f->dir] = '\0';      // f is its folder now
+    rc = read_classes(d, f, err);
+    if (!rc)
+        rc = read_file(d, f, name, watch, err);
+    free(name);
     return rc;
 }
 
@@ -171,36 +204,21 @@ int data_cifar_open(struct data *d, const struct job *job,
                     const char *root_dir, const char *cache_dir,
                     const struct data_watch *watch, struct error *err)
 {
-    char *root = NULL, *path = NULL;
-    struct stat st;
-    int rc = folder_resolve(root_dir, job->data.path, &root, &path, err);
+    struct folder *f = NULL;
+    int rc = folder_open(root_dir, job->data.path, &f, err);
 
     (void)cache_dir;
     d->hold->close = close_cifar;
+    if (!rc)
+        rc = read_all(d, f, watch, err);
+    folder_free(f);
     if (rc)
-        goto out;
-    if (stat(path, &st) == 0 && S_ISDIR(st.st_mode)) {
-        rc = read_classes(d, path, err);
-        if (!rc)
-            rc = read_folder(d, path, watch, err);
-    } else {
-        char *dir = xstrdup(path);
-        *strrchr(dir, '/') = '\0';
-        rc = read_classes(d, dir, err);
-        if (!rc)
-            rc = read_file(d, path, watch, err);
-        free(dir);
-    }
-    if (rc)
-        goto out;
+        return rc;
     keep_some(d, job->data.limit, job->train.seed);
     d->labels = d->hold->labels;
     d->hold->render = render;
     if (d->side == CIFAR_SIDE)
         d->pixels = d->hold->raw;
     data_progress(watch, d->n, d->n);
-out:
-    free(root);
-    free(path);
-    return rc;
+    return 0;
 }

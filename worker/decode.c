@@ -1,9 +1,9 @@
 /* worker/decode.c: a handful of children, one image each at a time.
  *
- * The parent sends an image's number down a socket; the child reads the file,
- * decodes it into a place in shared memory and answers in a few bytes. Places
- * form a ring: image i uses place i % n_places, so the parent can hand images
- * over in order while the children finish them in any.
+ * The parent opens a file, beneath the root, and sends it down a socket; the
+ * child reads it, decodes it into a place in shared memory and answers in a few
+ * bytes. Places form a ring: image i uses place i % n_places, so the parent can
+ * hand images over in order while the children finish them in any.
  */
 #include "worker/decode.h"
 
@@ -16,12 +16,15 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include "common/clock.h"
+#include "common/log.h"
 #include "common/mem.h"
 #include "worker/decode_child.h"
+#include "worker/seal.h"
 
 enum {
     MOST_CHILDREN = 64,
@@ -66,7 +69,7 @@ static int cores(void)
 static int child_start(struct pool *p, struct child *c, struct error *err)
 {
     struct decode_work work = {
-        .f = p->f, .side = p->opts->side, .pixels = p->pixels,
+        .side = p->opts->side, .pixels = p->pixels,
         .n_places = p->n_places,
         .decode = p->opts->decode ? p->opts->decode : image_decode,
     };
@@ -111,7 +114,11 @@ static void finish(struct pool *p, int64_t image, const struct answer *a)
 
     place->done = true;
     place->answer = *a;
-    place->answer.why[IMAGE_WHY - 1] = '\0';
+    char *c = place->answer.why;
+    for (; *c && c < place->answer.why + IMAGE_WHY - 1; c++)
+        if (*c < ' ' || *c > '~')       // no decoder of ours says that
+            *c = '?';
+    *c = '\0';
 }
 
 // The child ended in the middle of an image: that image is broken, and
@@ -155,7 +162,8 @@ static int child_answered(struct pool *p, struct child *c, struct error *err)
 
     if (n < 0 && (errno == EAGAIN || errno == EINTR))
         return 0;
-    if (n != sizeof a || a.image != c->image)
+    if (n != sizeof a || a.image != c->image || a.result < ANSWER_OK ||
+        a.result > ANSWER_PASSING)
         return child_lost(p, c, err);
     finish(p, c->image, &a);
     c->image = -1;
@@ -165,19 +173,71 @@ static int child_answered(struct pool *p, struct child *c, struct error *err)
     return child_start(p, c, err);
 }
 
+// Opens the image and measures it: 0 when it can be sent, else a says why not.
+static int open_image(const struct folder *f, int64_t image, int *fd,
+                      struct question *q, struct answer *a)
+{
+    const char *why;
+    struct stat st;
+
+    *fd = folder_open_file(f, f->images[image].path, &why);
+    if (*fd < 0) {
+        a->result = ANSWER_PASSING;
+        snprintf(a->why, sizeof a->why, "cannot open it: %s", why);
+        return -1;
+    }
+    *q = (struct question) { .image = image };
+    q->bytes = fstat(*fd, &st) == 0 ? st.st_size : 0;
+    if (q->bytes <= IMAGE_MOST_BYTES)
+        return 0;
+    a->result = ANSWER_BROKEN;
+    snprintf(a->why, sizeof a->why, "the file has %lld bytes; at most %d are "
+             "taken", (long long)q->bytes, IMAGE_MOST_BYTES);
+    close(*fd);
+    return -1;
+}
+
+// A child that is gone is noticed by the poll that follows.
+static void ask(const struct child *c, struct question *q, int fd)
+{
+    union {
+        struct cmsghdr head;
+        char           room[CMSG_SPACE(sizeof(int))];
+    } control = { .head = {
+        .cmsg_level = SOL_SOCKET, .cmsg_type = SCM_RIGHTS,
+        .cmsg_len = CMSG_LEN(sizeof(int)),
+    } };
+    struct iovec part = { q, sizeof *q };
+    const struct msghdr m = {
+        .msg_iov = &part, .msg_iovlen = 1,
+        .msg_control = &control, .msg_controllen = sizeof control,
+    };
+
+    memcpy(CMSG_DATA(&control.head), &fd, sizeof fd);
+    sendmsg(c->fd, &m, MSG_NOSIGNAL | MSG_DONTWAIT);
+}
+
 // Gives images to idle children as far as the ring has room.
 static void hand_out(struct pool *p, double seconds)
 {
     for (int k = 0; k < p->n_children; k++) {
         struct child *c = &p->child[k];
-        if (c->image >= 0 || p->next == p->f->n_images ||
-            p->next == p->handed_over + p->n_places)
-            continue;
-        c->image = p->next++;
-        c->deadline = clock_seconds() + seconds;
-        p->place[c->image % p->n_places].done = false;
-        // A child that is gone is noticed by the poll that follows.
-        send(c->fd, &c->image, sizeof c->image, MSG_NOSIGNAL | MSG_DONTWAIT);
+        while (c->image < 0 && p->next < p->f->n_images &&
+               p->next < p->handed_over + p->n_places) {
+            int64_t image = p->next++;
+            struct answer a = { .image = image };
+            struct question q;
+            int fd;
+            p->place[image % p->n_places].done = false;
+            if (open_image(p->f, image, &fd, &q, &a) != 0) {
+                finish(p, image, &a);
+                continue;
+            }
+            c->image = image;
+            c->deadline = clock_seconds() + seconds;
+            ask(c, &q, fd);
+            close(fd);
+        }
     }
 }
 
@@ -185,11 +245,13 @@ static int wait_for_children(struct pool *p, double seconds,
                              struct error *err)
 {
     struct pollfd fds[MOST_CHILDREN];
+    bool ready = p->place[p->handed_over % p->n_places].done;
     int rc = 0;
 
     for (int k = 0; k < p->n_children; k++)
         fds[k] = (struct pollfd) { .fd = p->child[k].fd, .events = POLLIN };
-    if (poll(fds, p->n_children, TICK_MILLIS) < 0 && errno != EINTR)
+    if (poll(fds, p->n_children, ready ? 0 : TICK_MILLIS) < 0 &&
+        errno != EINTR)
         return fail(err, ERR_IO, "poll: %s", strerror(errno));
     double now = clock_seconds();
     for (int k = 0; k < p->n_children && rc == 0; k++) {
@@ -250,7 +312,11 @@ int decode_folder(const struct folder *f, const struct decode_opts *opts,
 {
     struct pool p = { .f = f, .opts = opts, .sink = sink };
     int n = opts->children > 0 ? opts->children : cores();
+    const char *missing = seal_missing();
 
+    if (missing)
+        log_warn("image decoders run without %s, which this kernel lacks",
+                 missing);
     p.n_children = n < MOST_CHILDREN ? n : MOST_CHILDREN;
     if (p.n_children > f->n_images)
         p.n_children = (int)f->n_images;

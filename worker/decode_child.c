@@ -10,14 +10,15 @@
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
-#include <sys/stat.h>
+#include <sys/time.h>
 #include <unistd.h>
 
 #include "common/mem.h"
+#include "worker/seal.h"
 
 enum {
     SOCKET_FD = 3,
-    MOST_FILES = 16,                    // open at once
+    MOST_FILES = SOCKET_FD + 2,         // the image is the last
     CPU_S = 60,                         // for one image; the parent's deadline
                                         // comes first, but it may be stopped
 };
@@ -57,7 +58,7 @@ static void reset_signals(void)
 {
     static const int ignored[] = { SIGINT, SIGQUIT, SIGTERM, SIGHUP, SIGPIPE };
     static const int normal[] = { SIGSEGV, SIGBUS, SIGABRT, SIGFPE, SIGILL,
-                                  SIGCHLD };
+                                  SIGCHLD, SIGPROF };
     sigset_t none;
 
     for (size_t i = 0; i < sizeof ignored / sizeof *ignored; i++)
@@ -94,68 +95,67 @@ static void lock_down(int fd, pid_t parent)
     limit(RLIMIT_CORE, 0);
     limit(RLIMIT_NPROC, 0);
     limit(RLIMIT_NOFILE, MOST_FILES);
+    if (seal_files() != 0 || seal_calls() != 0) {
+        perror("cannot seal an image decoder");
+        _exit(1);
+    }
 }
 
+// A timer, as a limit on CPU time cannot be moved from image to image for
+// good.
 static void allow_cpu_seconds(int seconds)
 {
-    struct rusage used;
-    struct rlimit r;
+    const struct itimerval t = { .it_value.tv_sec = seconds };
 
-    if (getrusage(RUSAGE_SELF, &used) != 0 || getrlimit(RLIMIT_CPU, &r) != 0)
-        return;
-    r.rlim_cur = (rlim_t)(used.ru_utime.tv_sec + used.ru_stime.tv_sec + 1 +
-                          seconds);
-    if (r.rlim_cur > r.rlim_max)
-        r.rlim_cur = r.rlim_max;
-    setrlimit(RLIMIT_CPU, &r);
+    setitimer(ITIMER_PROF, &t, NULL);
 }
 
-static int because(struct answer *a, int result, const char *what, int error)
+// The next question and its open file, or -1 when there are no more.
+static int receive(struct question *q)
 {
-    snprintf(a->why, sizeof a->why, "%s: %s", what, strerror(error));
-    return result;
+    union {
+        struct cmsghdr head;
+        char           room[CMSG_SPACE(sizeof(int))];
+    } control;
+    struct iovec part = { q, sizeof *q };
+    struct msghdr m = {
+        .msg_iov = &part, .msg_iovlen = 1,
+        .msg_control = &control, .msg_controllen = sizeof control,
+    };
+    int fd = -1;
+
+    if (recvmsg(SOCKET_FD, &m, MSG_CMSG_CLOEXEC) != sizeof *q)
+        return -1;
+    const struct cmsghdr *c = CMSG_FIRSTHDR(&m);
+    if (c && c->cmsg_type == SCM_RIGHTS)
+        memcpy(&fd, CMSG_DATA(c), sizeof fd);
+    return fd;
 }
 
-// Fills *bytes (caller owns) and *len, or says why not.
-static int read_file(const struct folder *f, struct answer *a, uint8_t **bytes,
-                     size_t *len)
+// Reads *len bytes, or as many as there are. -1: a says why not.
+static int read_file(int fd, struct answer *a, uint8_t *bytes, size_t *len)
 {
-    struct stat st;
-    int fd = folder_open_image(f, a->image), rc = ANSWER_OK;
+    size_t want = *len;
+    ssize_t n = 1;
 
-    if (fd < 0)
-        return because(a, ANSWER_PASSING, "cannot open it", errno);
-    if (fstat(fd, &st) != 0 || !S_ISREG(st.st_mode)) {
-        rc = because(a, ANSWER_PASSING, "cannot read it", EINVAL);
-    } else if (st.st_size > IMAGE_MOST_BYTES) {
-        snprintf(a->why, sizeof a->why, "the file has %lld bytes; at most %d "
-                 "are taken", (long long)st.st_size, IMAGE_MOST_BYTES);
-        rc = ANSWER_BROKEN;
-    } else {
-        *bytes = xmalloc((size_t)st.st_size);
-        *len = 0;
-        ssize_t n = 1;
-        while (*len < (size_t)st.st_size && n > 0) {
-            n = read(fd, *bytes + *len, (size_t)st.st_size - *len);
-            *len += n > 0 ? (size_t)n : 0;
-        }
-        if (n < 0)
-            rc = because(a, ANSWER_PASSING, "cannot read it", errno);
-    }
-    close(fd);
-    return rc;
+    for (*len = 0; *len < want && n > 0; *len += n > 0 ? (size_t)n : 0)
+        n = read(fd, bytes + *len, want - *len);
+    if (n >= 0)
+        return 0;
+    snprintf(a->why, sizeof a->why, "cannot read it: %s", strerror(errno));
+    return -1;
 }
 
-static void answer(const struct decode_work *w, struct answer *a)
+static void answer(const struct decode_work *w, const struct question *q,
+                   int fd, struct answer *a)
 {
-    uint8_t *file = NULL;
-    size_t len = 0, one = (size_t)w->side * w->side * 3;
+    size_t len = (size_t)q->bytes, one = (size_t)w->side * w->side * 3;
+    uint8_t *file = xmalloc(len ? len : 1);
+    uint8_t *to = w->pixels + one * (size_t)(q->image % w->n_places);
 
-    a->result = read_file(w->f, a, &file, &len);
-    if (a->result == ANSWER_OK &&
-        w->decode(file, len, w->side,
-                  w->pixels + one * (size_t)(a->image % w->n_places),
-                  a->why) != 0)
+    if (read_file(fd, a, file, &len) != 0)
+        a->result = ANSWER_PASSING;
+    else if (w->decode(file, len, w->side, to, a->why) != 0)
         a->result = ANSWER_BROKEN;
     free(file);
 }
@@ -163,13 +163,15 @@ static void answer(const struct decode_work *w, struct answer *a)
 _Noreturn void decode_child(const struct decode_work *work, int fd,
                             pid_t parent)
 {
-    int64_t image;
+    struct question q;
+    int file;
 
     lock_down(fd, parent);
-    while (recv(SOCKET_FD, &image, sizeof image, 0) == sizeof image) {
-        struct answer a = { .image = image };
+    while ((file = receive(&q)) >= 0) {
+        struct answer a = { .image = q.image };
         allow_cpu_seconds(CPU_S);
-        answer(work, &a);
+        answer(work, &q, file, &a);
+        close(file);
         if (send(SOCKET_FD, &a, sizeof a, MSG_NOSIGNAL) != sizeof a ||
             a.result != ANSWER_OK)
             break;

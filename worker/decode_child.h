@@ -5,7 +5,11 @@
 
 enum answer_result { ANSWER_OK, ANSWER_BROKEN, ANSWER_PASSING };
 
-// What a child says about an image; the question is its int64_t number.
+// Comes with the open file.
+struct question { int64_t image, bytes; };
+
+// What a child says about an image. Not to be believed: who broke a decoder may
+// have sent it.
 struct answer {
     int64_t image;
     int32_t result;                     // enum answer_result
@@ -13,7 +17,6 @@ struct answer {
 };
 
 struct decode_work {
-    const struct folder *f;
     int      side, n_places;
     uint8_t *pixels;            // image i goes to place i % n_places
     int    (*decode)(const uint8_t *file, size_t len, int side, uint8_t *out,
