@@ -30,6 +30,7 @@ enum job_quantity  { QUANTITY_GRAD_OUT, QUANTITY_GRAD_W, QUANTITY_WEIGHT,
                      QUANTITY_GRAD_RMS, QUANTITY_UPDATE, QUANTITY_ACT_MEAN,
                      QUANTITY_ACT_STD, QUANTITY_ACT_ZEROS,
                      QUANTITY_WEIGHT_GRAD, QUANTITY_GRAD_SAMPLE,
+                     QUANTITY_BRANCH_SHARE,
                      QUANTITY_COUNT };
 extern const char *const job_quantity_names[QUANTITY_COUNT];
 // The bits of a word of record.quantities; 0 when there is no such word.

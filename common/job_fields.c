@@ -124,7 +124,7 @@ const struct job_field job_table[] = {
     { "record.quantities", .option = "--quantities",
       .kind = &kind_quantities, AT(record.quantities),
       .values = "grad_out|grad_w|weight|grad_rms|update|act|weight_grad|"
-      "grad_sample",
+      "grad_sample|branch_share",
       .fallback = "[\"grad_out\"]",
       .help = "what to record of each layer and step (quantities.md)" },
     { "record.samples", .option = "--samples", .kind = &kind_samples,
@@ -161,7 +161,6 @@ const int job_n_fields = sizeof job_table / sizeof job_table[0];
 // goes when its value works. No value: the field as a whole, unless null.
 static const struct { const char *path, *value; } later[] = {
     { "model.init", "checkpoint:*" },
-    { "record.quantities", "branch_share" },
 };
 enum { N_LATER = sizeof later / sizeof later[0] };
 

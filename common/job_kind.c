@@ -16,7 +16,8 @@ const char *const job_stage_names[JOB_STAGES] = {
 };
 const char *const job_quantity_names[QUANTITY_COUNT] = {
     "grad_out", "grad_w", "weight", "grad_rms", "update", "act_mean",
-    "act_std", "act_zeros", "weight_grad", "grad_sample"
+    "act_std", "act_zeros", "weight_grad", "grad_sample",
+    "branch_share"
 };
 
 static void *member(const struct job_field *f, struct job *job)

@@ -49,12 +49,14 @@ struct tensor *chain_drain(struct cpu_plan *p, struct chain *c,
 }
 
 struct tensor *chain_drain_grad(struct cpu_plan *p, struct chain *c,
-                                struct layout given, const struct group *g,
-                                int k)
+                                struct layout given, struct group *g, int k)
 {
     struct tensor *to = p->grad[g->in[k]];
 
     if (!to)
         return plan_tensor(p, given, ROOM_STAGE);
-    return chain_drain(p, c, given, to, plan_adds(p, g, k));
+    struct tensor *from = chain_drain(p, c, given, to, plan_adds(p, g, k));
+    if (k == 0)
+        g->added = c->sum;
+    return from;
 }

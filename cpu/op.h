@@ -18,6 +18,8 @@ struct group {
     int   first, last;                  // nodes; the same when it is one
     bool  relu;                         // last is a relu fused to first
     val   in[MAX_IN], out;
+    struct tensor *added;               // what its backward adds to the
+                                        // gradient of in[0]; NULL: it writes
     size_t param_at, param_bytes;       // its parameters in the store's blocks
     void *state;                        // the op's own; freed by the plan
 };
@@ -125,5 +127,4 @@ struct tensor *chain_drain(struct cpu_plan *p, struct chain *c,
 // The same for the gradient of the group's in[k], which may not be wanted;
 // layout is then all that counts.
 struct tensor *chain_drain_grad(struct cpu_plan *p, struct chain *c,
-                                struct layout given, const struct group *g,
-                                int k);
+                                struct layout given, struct group *g, int k);

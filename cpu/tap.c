@@ -1,6 +1,7 @@
 /* cpu/tap.c: lists of taps by moment. A gradient is complete when the
  * backward stage of its producer begins, a value when its forward stage
- * ends, a parameter's gradient when its reader's backward stage does. */
+ * ends, a parameter's gradient when its reader's backward stage does, and so
+ * what comes back through a branch. */
 #include "cpu/tap.h"
 
 #include <math.h>
@@ -27,6 +28,12 @@ static bool reads(const struct cpu_plan *p, const struct group *g, val param)
     return false;
 }
 
+// Whether it is the group in which v's branch begins.
+static bool begins(const struct cpu_plan *p, const struct group *g, val v)
+{
+    return g->first == graph_branch(p->base.graph, v);
+}
+
 // Moments: two per stage, before and after, and one behind all.
 static int moment_of(const struct cpu_plan *p, struct tap tap)
 {
@@ -37,6 +44,11 @@ static int moment_of(const struct cpu_plan *p, struct tap tap)
         bool backward = s->stages[i].phase == PHASE_BACKWARD;
         const struct group *g = &p->groups[s->stages[i].node];
 
+        if (tap.measure == MEASURE_BRANCH) {
+            if (backward && begins(p, g, tap.value))
+                return 2 * i + 1;
+            continue;
+        }
         if (v->role == ROLE_PARAM && backward && reads(p, g, tap.value))
             return 2 * i + 1;
         if (v->role == ROLE_ACT && g->out == tap.value &&
@@ -48,6 +60,10 @@ static int moment_of(const struct cpu_plan *p, struct tap tap)
 
 static struct tensor *tensor_of(struct cpu_plan *p, struct tap tap)
 {
+    if (tap.measure == MEASURE_BRANCH)
+        for (int i = 0; i < p->base.graph->n_nodes; i++)
+            if (p->groups[i].op && begins(p, &p->groups[i], tap.value))
+                return p->groups[i].added;
     if (p->base.graph->values[tap.value].role == ROLE_ACT)
         return tap.side == SIDE_VALUE ? p->value[tap.value]
                                       : p->grad[tap.value];
@@ -154,7 +170,7 @@ static void measure(struct cpu_plan *p, int at)
         enum measure what = g->taps[i].measure;
         double *out = &p->result->taps[i];
 
-        if (what == MEASURE_NORM) {
+        if (what == MEASURE_NORM || what == MEASURE_BRANCH) {
             *out = x ? loop_norm(x->data, length(x), t->partial) : 1;
         } else if (what == MEASURE_SAMPLES) {
             *out = x ? samples(p, x, graph_shape(g, g->taps[i].value).n) : 1;

@@ -99,16 +99,25 @@ void history_free(struct history *h)
 
 /* ---- series ---- */
 
+// The layer of that name; of a block ("layer1.1") its last one.
 static const struct history_layer *find_layer(const struct history *h,
                                               const char *name)
 {
     const char *tail = strrchr(name, '.');
     size_t len = tail && !strcmp(tail, ".weight") ? (size_t)(tail - name)
                                                   : strlen(name);
-    for (int i = 0; i < h->n_layers; i++)
-        if (!strncmp(h->layers[i].name, name, len) && !h->layers[i].name[len])
-            return &h->layers[i];
-    return NULL;
+    const struct history_layer *last = NULL;
+
+    for (int i = 0; i < h->n_layers; i++) {
+        const struct history_layer *l = &h->layers[i];
+        if (strncmp(l->name, name, len))
+            continue;
+        if (!l->name[len])
+            return l;
+        if (l->name[len] == '.' && l->main && (!last || l->depth > last->depth))
+            last = l;
+    }
+    return last;
 }
 
 // The series of a quantity and a layer, made when new; -1 when there are too

@@ -155,7 +155,7 @@ static const struct param params[] = {
       "at most 32 ids of jobs, separated by commas" },
     { "quantity", RECORDS, set_quantity,
       "one of grad_out, grad_w, weight, grad_rms, update, act_mean, act_std, "
-      "act_zeros, weight_grad, grad_sample" },
+      "act_zeros, weight_grad, grad_sample, branch_share" },
     { "layers", RECORDS, set_layers, "all, notebook, or at most 256 names or "
       "globs of layers, 1 to 128 characters each, separated by commas" },
     { "epochs", RECORDS | 1 << VIEW_METRICS, set_epochs, "at most 256 epochs "

@@ -128,9 +128,28 @@ void graph_tap_as(struct graph *g, val v, enum measure measure)
 {
     if (g->err.code)
         return;
-    graph_tap(g, v, measure == MEASURE_SAMPLES ? SIDE_GRAD : SIDE_VALUE);
+    bool grad = measure == MEASURE_SAMPLES || measure == MEASURE_BRANCH;
+    graph_tap(g, v, grad ? SIDE_GRAD : SIDE_VALUE);
     assert((measure == MEASURE_CHANGE) == (g->values[v].role == ROLE_PARAM));
+    assert(measure != MEASURE_BRANCH || graph_branch(g, v) >= 0);
     g->taps[g->n_taps - 1].measure = measure;
+}
+
+int graph_branch(const struct graph *g, val v)
+{
+    int branch = -1, sum = -1;
+
+    for (int i = 0; i < g->n_nodes; i++) {
+        const struct node *n = &g->nodes[i];
+
+        if (n->in[0] != v && n->in[1] != v)
+            continue;
+        int *what = n->op == OP_ADD ? &sum : &branch;
+        if (*what >= 0)
+            return -1;                  // more than one of a kind
+        *what = i;
+    }
+    return branch >= 0 && branch < sum ? branch : -1;
 }
 
 int graph_without(const struct graph *g, enum measure measure,

@@ -49,9 +49,11 @@ enum side { SIDE_VALUE, SIDE_GRAD,
 // value MEAN, STD (divided by the number of elements) and ZEROS (the share, 0 to
 // 1, of elements that are exactly 0); of a parameter's value CHANGE, the L2 norm
 // of what this step's update does to it, 0 in MODE_GRAD; of an activation's
-// gradient SAMPLES, the sum over the images of the L2 norm of each one's part.
+// gradient SAMPLES, the sum over the images of the L2 norm of each one's part,
+// and, where a branch begins (graph_branch()), BRANCH: the L2 norm of the part
+// that comes back through the branch, not by the skip.
 enum measure { MEASURE_NORM, MEASURE_MEAN, MEASURE_STD, MEASURE_ZEROS,
-               MEASURE_CHANGE, MEASURE_SAMPLES };
+               MEASURE_CHANGE, MEASURE_SAMPLES, MEASURE_BRANCH };
 
 struct value {
     char        *name;                  // owned by the graph
@@ -121,6 +123,10 @@ bool graph_is_layer(const struct graph *g, int node);
 
 // Whether it is a linear layer; one of a whole image is a convolution here.
 bool graph_is_linear(const struct graph *g, int node);
+
+// Where v is the input of a block whose skip is the identity, an addition reads
+// it and one node in front of that: this node, where the branch begins. Else -1.
+int graph_branch(const struct graph *g, val v);
 
 // Goes in front of the names of all ops that follow, its last dot included
 // ("layer1.0."); "" ends it.

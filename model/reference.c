@@ -104,7 +104,7 @@ static void forward(struct pass *p)
 }
 
 // Gradients start at 0, that of the loss at 1, and every op adds its part.
-static void backward(struct pass *p)
+static void backward(struct pass *p, double *taps)
 {
     const struct graph *g = p->graph;
 
@@ -114,9 +114,13 @@ static void backward(struct pass *p)
     if (!p->grad[g->loss])
         return;                         // a network with nothing to learn
     *p->grad[g->loss] = 1;
-    for (int i = g->n_nodes - 1; i >= 0; i--)
+    for (int i = g->n_nodes - 1; i >= 0; i--) {
+        double *before = reference_branch_before(p, i);
+
         if (p->grad[g->nodes[i].out])
             ops[g->nodes[i].op]->backward(p, &g->nodes[i]);
+        reference_branch(p, i, before, taps);
+    }
 }
 
 static void step(struct reference *r, struct pass *p, double rate,
@@ -127,7 +131,7 @@ static void step(struct reference *r, struct pass *p, double rate,
 
     forward(p);
     if (p->mode != MODE_EVAL) {
-        backward(p);
+        backward(p, out->taps);
         tap_start = clock_seconds();
         reference_measure(p, before, out->taps);
         tap_end = clock_seconds();

@@ -16,6 +16,15 @@ static double norm_of(const double *x, size_t n)
     return sqrt(sum);
 }
 
+static double distance_of(const double *x, const double *y, size_t n)
+{
+    double sum = 0;
+
+    for (size_t i = 0; i < n; i++)
+        sum += (x[i] - y[i]) * (x[i] - y[i]);
+    return sqrt(sum);
+}
+
 static double mean_of(const double *x, size_t n)
 {
     double sum = 0;
@@ -53,6 +62,40 @@ static double samples_of(const double *x, struct shape s)
     return sum;
 }
 
+static bool begins(const struct graph *g, int tap, int node)
+{
+    return g->taps[tap].measure == MEASURE_BRANCH &&
+           graph_branch(g, g->taps[tap].value) == node;
+}
+
+double *reference_branch_before(const struct pass *p, int node)
+{
+    const struct graph *g = p->graph;
+
+    for (int i = 0; i < g->n_taps; i++)
+        if (begins(g, i, node)) {
+            val v = g->taps[i].value;
+            size_t bytes = elements(shape_of(p, v)) * sizeof(double);
+            return memcpy(xmalloc(bytes), p->grad[v], bytes);
+        }
+    return NULL;
+}
+
+void reference_branch(const struct pass *p, int node, double *before,
+                      double *out)
+{
+    const struct graph *g = p->graph;
+
+    for (int i = 0; before && i < g->n_taps; i++) {
+        val v = g->taps[i].value;
+        size_t n = elements(shape_of(p, v));
+
+        if (begins(g, i, node))
+            out[i] = distance_of(p->grad[v], before, n);
+    }
+    free(before);
+}
+
 void reference_measure(const struct pass *p, double **before, double *out)
 {
     const struct graph *g = p->graph;
@@ -70,6 +113,8 @@ void reference_measure(const struct pass *p, double **before, double *out)
         case MEASURE_SAMPLES:
             out[i] = samples_of(x, shape_of(p, t->value));
             break;
+        case MEASURE_BRANCH:
+            break;                      // by reference_branch()
         case MEASURE_CHANGE:
             before[i] = xmalloc(n * sizeof *x);
             memcpy(before[i], x, n * sizeof *x);
@@ -88,9 +133,7 @@ void reference_changes(const struct pass *p, double **before, double *out)
 
         if (!before[i])
             continue;
-        for (size_t k = 0; k < n; k++)
-            before[i][k] = x[k] - before[i][k];
-        out[i] = norm_of(before[i], n);
+        out[i] = distance_of(x, before[i], n);
         free(before[i]);
         before[i] = NULL;
     }

@@ -19,7 +19,7 @@
     "\"size\":32}},\"device\":\"reference\",\"train\":{\"epochs\":1,"          \
     "\"batch\":4," train "},\"record\":{\"quantities\":[" quantities "]}}"
 #define ALL "\"grad_out\",\"grad_w\",\"weight\",\"grad_rms\",\"update\","      \
-            "\"act\",\"weight_grad\",\"grad_sample\""
+            "\"act\",\"weight_grad\",\"grad_sample\",\"branch_share\""
 
 struct seen { json_t *events, *started, *epoch; };
 
@@ -119,6 +119,26 @@ static void activations_are_those_behind_the_next_relu(void **state)
     json_decref(s.events);
 }
 
+// Those with a downsample have none. Through a branch with two norms comes
+// neither nothing nor all.
+static void shares_are_of_blocks_with_an_identity_skip(void **state)
+{
+    (void)state;
+    static const char *const blocks[] = { "layer1.0", "layer1.1", "layer2.1",
+                                          "layer3.1", "layer4.1" };
+    enum { N = sizeof blocks / sizeof blocks[0] };
+    struct seen s = run(SPEC("\"branch_share\"", "\"lr\":0.01"));
+    json_t *q = json_object_get(s.epoch, "quantities");
+
+    assert_int_equal(json_object_size(json_object_get(q, "branch_share")), N);
+    for (int b = 0; b < N; b++)
+        for (size_t t = 0; t < 3; t++) {
+            double share = at(&s, t, "branch_share", blocks[b]);
+            assert_true(share > 0.1 && share < 0.9);
+        }
+    json_decref(s.events);
+}
+
 static void nothing_moves_at_a_rate_of_zero(void **state)
 {
     (void)state;
@@ -151,6 +171,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(what_follows_from_others_does),
         cmocka_unit_test(activations_are_those_behind_the_next_relu),
+        cmocka_unit_test(shares_are_of_blocks_with_an_identity_skip),
         cmocka_unit_test(nothing_moves_at_a_rate_of_zero),
         cmocka_unit_test(recording_more_changes_nothing),
     };

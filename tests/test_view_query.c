@@ -63,7 +63,7 @@ static void test_wrong_values(void **state)
     cases[] = {
         { VIEW_GRADIENTS, "quantity", "grad", "quantity must be one of "
           "grad_out, grad_w, weight, grad_rms, update, act_mean, act_std, "
-          "act_zeros, weight_grad, grad_sample" },
+          "act_zeros, weight_grad, grad_sample, branch_share" },
         { VIEW_GRADIENTS, "layers", "a,,b", "1 to 128 characters" },
         { VIEW_GRADIENTS, "layers", "a b", "layers must be all, notebook" },
         { VIEW_GRADIENTS, "epochs", "0", "epochs must be at most 256 epochs" },

@@ -44,7 +44,10 @@ static json_t *problem(const struct job *job, int entry)
 
 // ---- what a quantity is made of ------------------------------------------
 
-enum part_of { PART_NONE, PART_OUT, PART_WEIGHT, PART_ACT };
+// IN is the input of a block whose skip is the identity, BRANCH what the branch
+// gives to the addition: the gradient there is what goes back by the skip.
+enum part_of { PART_NONE, PART_OUT, PART_WEIGHT, PART_ACT, PART_IN,
+               PART_BRANCH };
 struct part { enum part_of of; enum side side; enum measure measure; };
 
 static const struct {
@@ -67,7 +70,15 @@ static const struct {
     [QUANTITY_WEIGHT_GRAD] = { .rule = TAP_PRODUCT,
                                { PART_WEIGHT, SIDE_VALUE, MEASURE_NORM },
                                { PART_WEIGHT, SIDE_GRAD, MEASURE_NORM } },
+    [QUANTITY_BRANCH_SHARE] = { .rule = TAP_SHARE,
+                               { PART_IN, SIDE_GRAD, MEASURE_BRANCH },
+                               { PART_BRANCH, SIDE_GRAD, MEASURE_NORM } },
 };
+
+static bool is_of_block(enum job_quantity quantity)
+{
+    return recipes[quantity].a.of == PART_IN;
+}
 
 // The node that reads v and is a norm, an addition or a relu; or -1.
 static int behind(const struct graph *g, val v)
@@ -96,9 +107,40 @@ static val activation_of(const struct graph *g, val layer)
     return BAD_VAL;
 }
 
+// "layer1.1" of the layer whose output, or its norm's, is what the branch of
+// that block gives, where the skip is the identity; NULL of others. The caller
+// frees.
+static char *block_of(const struct graph *g, const char *layer)
+{
+    val v = graph_find(g, layer);
+    int i = behind(g, v);
+
+    if (i >= 0 && g->nodes[i].op == OP_NORM)
+        i = behind(g, v = g->nodes[i].out);
+    if (i < 0 || g->nodes[i].op != OP_ADD || g->nodes[i].in[0] != v ||
+        graph_branch(g, g->nodes[i].in[1]) < 0)
+        return NULL;
+    char *name = xstrdup(g->values[g->nodes[i].out].name);
+    *strrchr(name, '.') = '\0';
+    return name;
+}
+
+// The addition at a block's end.
+static const struct node *block_end(const struct graph *g, const char *block)
+{
+    char *name = xasprintf("%s.add", block);
+    val v = graph_find(g, name);
+
+    free(name);
+    return &g->nodes[g->values[v].producer];
+}
+
+// layer is a block's name for the parts IN and BRANCH.
 static val part_value(const struct graph *g, const char *layer,
                       enum part_of part)
 {
+    if (part == PART_IN || part == PART_BRANCH)
+        return block_end(g, layer)->in[part == PART_IN];
     val v = graph_find(g, layer);
 
     if (part == PART_ACT)
@@ -114,11 +156,18 @@ static void add_taps(struct taps *out, const struct graph *g,
                      const struct net_layer *layers, int n,
                      const bool *wanted, enum job_quantity quantity)
 {
-    for (int i = 0; i < n; i++)
-        if (wanted[i] && part_value(g, layers[i].name,
-                                    recipes[quantity].a.of) != BAD_VAL)
-            out->tap[out->n++] =
-                (struct record_tap){ xstrdup(layers[i].name), quantity };
+    for (int i = 0; i < n; i++) {
+        const char *layer = layers[i].name;
+        char *name = NULL;
+
+        if (wanted[i] && is_of_block(quantity))
+            name = block_of(g, layer);
+        else if (wanted[i] && part_value(g, layer, recipes[quantity].a.of) !=
+                 BAD_VAL)
+            name = xstrdup(layer);
+        if (name)
+            out->tap[out->n++] = (struct record_tap){ name, quantity };
+    }
 }
 
 int taps_select(const struct job *job, const struct graph *g,
@@ -201,6 +250,8 @@ void taps_values(const struct taps *t, const struct tap_source *sources,
 
         if (s->rule == TAP_PRODUCT)
             a *= b;
+        else if (s->rule == TAP_SHARE)              // of nothing: not a number
+            a /= a + b;
         else if (s->rule == TAP_RATIO && a != 0)    // 0 when nothing moves
             a /= b;
         out[i] = a * s->scale;

@@ -10,10 +10,10 @@
 #include "model/graph.h"
 #include "worker/record.h"
 
-// How a recorded number comes from those that a graph's taps give: a, a * b or
-// a / b, times scale.
+// How a recorded number comes from those that a graph's taps give: a, a * b,
+// a / b or a / (a + b), times scale.
 struct tap_source {
-    enum tap_rule { TAP_PLAIN, TAP_PRODUCT, TAP_RATIO } rule;
+    enum tap_rule { TAP_PLAIN, TAP_PRODUCT, TAP_RATIO, TAP_SHARE } rule;
     int    a, b;                        // taps of the graph
     double scale;
 };

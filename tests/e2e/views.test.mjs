@@ -264,7 +264,7 @@ test('comparison: follows the epochs of a job that trains', async () => {
 
 test('every quantity has its name in the control and on the axes', async () => {
   const quantities = ['grad_out', 'grad_w', 'weight', 'grad_rms', 'grad_sample', 'update', 'act',
-    'weight_grad'];
+    'weight_grad', 'branch_share'];
   const id = await daemon.train({ ...TINY, name: 'all', train: { epochs: 1 },
     record: { quantities } });
   await onPage(`/jobs/${id}?view=profile`, async (page) => {

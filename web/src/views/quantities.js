@@ -12,6 +12,8 @@ const WORDS = {
   act_mean: ['activation, mean', 'mean of the layer’s activation'],
   act_std: ['activation, deviation', 'standard deviation of the layer’s activation'],
   act_zeros: ['activation, share of zeros', 'share of the layer’s activation that is zero'],
+  branch_share: ['gradient by the branch, its share',
+    'share of the gradient at the block’s input that comes through its branch'],
   weight_grad: ['weights times their gradient',
     'L2 norm of the weights times that of their gradient'],
 };
