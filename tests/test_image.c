@@ -2,13 +2,16 @@
  * not whole is refused with a reason. */
 #include "worker/image.h"
 
+#include <arpa/inet.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
+#include <zlib.h>
 
+#include "common/crc32.h"
 #include "common/mem.h"
 #include "tests/dump.h"
 #include "worker/resize.h"
@@ -163,6 +166,119 @@ static void test_huge(void **state)
     }
 }
 
+// Appends a PNG chunk.
+static void chunk(uint8_t **file, size_t *len, const char *type,
+                  const void *data, size_t n)
+{
+    *file = xrealloc(*file, *len + n + 12);
+    uint8_t *at = *file + *len;
+    const uint32_t size = htonl((uint32_t)n);
+    memcpy(at, &size, 4);
+    memcpy(at + 4, type, 4);
+    if (n)
+        memcpy(at + 8, data, n);
+    const uint32_t sum = htonl(crc32_of(at + 4, n + 4));
+    memcpy(at + 8 + n, &sum, 4);
+    *len += n + 12;
+}
+
+// A grey or palette PNG whose pixels are the n bytes, each of which is what
+// `byte` says. Caller owns.
+static uint8_t *make_png(int side, int colour, size_t n, int byte, size_t *len)
+{
+    const uint8_t header[13] = { 0, 0, 0, (uint8_t)side, 0, 0, 0,
+                                 (uint8_t)side, 8, (uint8_t)colour };
+    uint8_t *file = xmalloc(8), *pixels = xmalloc(n);
+    uLongf packed_len = compressBound(n);
+    uint8_t *packed = xmalloc(packed_len);
+
+    memcpy(file, "\x89PNG\r\n\x1a\n", 8);
+    *len = 8;
+    memset(pixels, byte, n);
+    for (size_t row = 0; row < (size_t)side && row * (side + 1) < n; row++)
+        pixels[row * (side + 1)] = 0;           // no filter
+    assert_int_equal(compress2(packed, &packed_len, pixels, n, 9), Z_OK);
+    chunk(&file, len, "IHDR", header, sizeof header);
+    if (colour == 3)
+        chunk(&file, len, "PLTE", "\xFF\x00\xFF", 3);
+    chunk(&file, len, "IDAT", packed, packed_len);
+    chunk(&file, len, "IEND", NULL, 0);
+    free(pixels);
+    free(packed);
+    return file;
+}
+
+enum { SMALL = 16, ROWS = SMALL * (SMALL + 1) };        // a filter byte a row
+
+// 64 MiB that fit in 64 KiB, in an image of 16 x 16 pixels.
+static void test_bomb(void **state)
+{
+    (void)state;
+    size_t len;
+    uint8_t *file = make_png(SMALL, 0, 64 << 20, 0, &len);
+    assert_true(len < 100000);
+    refused(file, len, "more memory than an image of 16 x 16 pixels");
+    free(file);
+
+    uint8_t out[SIDE * SIDE * 3];
+    char why[IMAGE_WHY];
+    file = make_png(SMALL, 0, ROWS, 77, &len);          // as it should be
+    assert_int_equal(image_decode(file, len, SIDE, out, why), 0);
+    assert_int_equal(out[0], 77);
+    free(file);
+}
+
+// Leaves other bytes on the stack and the heap than the last time.
+static void dirty(int byte)
+{
+    enum { STACK = 1 << 16, PIECE = 1 << 12, PIECES = 64 };
+    volatile char stack[STACK];
+    char *piece[PIECES];
+
+    for (size_t i = 0; i < STACK; i++)
+        stack[i] = (char)byte;
+    (void)stack[0];
+    for (int i = 0; i < PIECES; i++)
+        memset(piece[i] = xmalloc(PIECE), byte, PIECE);
+    for (int i = 0; i < PIECES; i++)
+        free(piece[i]);
+}
+
+// What a file does not say is black, not what lay in memory.
+static void test_same_each_time(void **state)
+{
+    (void)state;
+    size_t len[2];
+    uint8_t out[SIDE * SIDE * 3];
+    char why[IMAGE_WHY];
+    // Colour 200 of a palette of one.
+    uint8_t *file[2] = { make_png(SMALL, 3, ROWS, 200, &len[0]),
+                         dump_load("image_progressive.jpg", &len[1]) };
+
+    // A progressive JPEG whose scans but the first are gone.
+    size_t scans = 0, at = 0;
+    for (; at + 1 < len[1] && scans < 2; at++)
+        scans += file[1][at] == 0xFF && file[1][at + 1] == 0xDA;
+    memcpy(file[1] + at - 1, "\xFF\xD9", 2);
+    len[1] = at + 1;
+
+    for (int k = 0; k < 2; k++) {
+        uint8_t first[sizeof out];
+        dirty(0x11);
+        assert_int_equal(image_decode(file[k], len[k], SIDE, first, why), 0);
+        for (int byte = 0x22; byte < 0xFF; byte += 0x11) {
+            dirty(byte);
+            memset(out, byte, sizeof out);
+            assert_int_equal(image_decode(file[k], len[k], SIDE, out, why), 0);
+            assert_memory_equal(out, first, sizeof out);
+        }
+        if (k == 0)
+            for (size_t i = 0; i < sizeof out; i++)
+                assert_int_equal(out[i], 0);
+        free(file[k]);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -171,6 +287,8 @@ int main(void)
         cmocka_unit_test(test_refused),
         cmocka_unit_test(test_cut),
         cmocka_unit_test(test_huge),
+        cmocka_unit_test(test_bomb),
+        cmocka_unit_test(test_same_each_time),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

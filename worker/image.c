@@ -15,6 +15,8 @@
 #define STBI_NO_STDIO
 #include <stb_image.h>
 
+#include "common/crc32.h"
+#include "worker/image_memory.h"
 #include "worker/resize.h"
 
 static int because(char *why, const char *reason)
@@ -26,24 +28,6 @@ static int because(char *why, const char *reason)
 static uint32_t big_endian(const uint8_t *p)
 {
     return (uint32_t)p[0] << 24 | p[1] << 16 | p[2] << 8 | p[3];
-}
-
-// CRC-32 as in PNG's appendix D.
-static uint32_t crc(const uint8_t *p, size_t len)
-{
-    static uint32_t table[256];
-    uint32_t c = ~UINT32_C(0);
-
-    if (!table[1])
-        for (uint32_t i = 0; i < 256; i++) {
-            uint32_t x = i;
-            for (int bit = 0; bit < 8; bit++)
-                x = x & 1 ? UINT32_C(0xEDB88320) ^ (x >> 1) : x >> 1;
-            table[i] = x;
-        }
-    for (size_t i = 0; i < len; i++)
-        c = table[(c ^ p[i]) & 255] ^ (c >> 8);
-    return ~c;
 }
 
 static const uint8_t png_magic[8] = { 137, 'P', 'N', 'G', 13, 10, 26, 10 };
@@ -60,7 +44,7 @@ static int check_png(const uint8_t *file, size_t len, char *why)
         if (data > len - at - 12)
             break;
         if (!(type[0] & 32) &&
-            crc(type, data + 4) != big_endian(type + 4 + data))
+            crc32_of(type, data + 4) != big_endian(type + 4 + data))
             return because(why, "a checksum in the PNG file is wrong");
         if (memcmp(type, "IEND", 4) == 0)
             return 0;
@@ -172,6 +156,24 @@ static int at_end(void *user)
     return r->at == r->len;
 }
 
+enum {
+    HEADER_BYTES = 1 << 20,             // what stb_image needs whatever the size
+    BYTES_A_PIXEL = 32,
+    BYTES_A_BYTE = 4,                   // of the file: it is copied, in growing
+                                        // pieces
+    BLOCK = 32,                         // JPEG's largest unit, in pixels
+};
+
+// Enough for every whole image: 16 bit RGBA unpacked, put together from its
+// interlaced parts and converted takes 27 bytes a pixel, a progressive JPEG 15.
+static size_t allowance(int w, int h, size_t len)
+{
+    size_t columns = ((size_t)w + BLOCK - 1) / BLOCK * BLOCK;
+    size_t rows = ((size_t)h + BLOCK - 1) / BLOCK * BLOCK;
+
+    return HEADER_BYTES + BYTES_A_PIXEL * columns * rows + BYTES_A_BYTE * len;
+}
+
 // The pixels (h, w, 3), to be given to stbi_image_free(), or NULL.
 static uint8_t *load(const uint8_t *file, size_t len, int *w, int *h,
                      char *why)
@@ -182,6 +184,7 @@ static uint8_t *load(const uint8_t *file, size_t len, int *w, int *h,
     struct reader r = { .bytes = file, .len = len };
     int components;
 
+    image_memory_allow(HEADER_BYTES);
     if (!stbi_info_from_memory(file, (int)len, w, h, &components)) {
         because(why, stbi_failure_reason());
         return NULL;
@@ -192,12 +195,17 @@ static uint8_t *load(const uint8_t *file, size_t len, int *w, int *h,
                  *h, IMAGE_MOST_PIXELS);
         return NULL;
     }
+    image_memory_allow(allowance(*w, *h, len));
     uint8_t *pixels = stbi_load_from_callbacks(&calls, &r, w, h, &components,
                                                3);
     if (pixels && !r.past_end)
         return pixels;
-    because(why, r.past_end ? "the file ends in the middle of the image" :
-            stbi_failure_reason());
+    if (image_memory_ran_out())
+        snprintf(why, IMAGE_WHY, "it needs more memory than an image of %d x "
+                 "%d pixels should", *w, *h);
+    else
+        because(why, r.past_end ? "the file ends in the middle of the image" :
+                stbi_failure_reason());
     stbi_image_free(pixels);
     return NULL;
 }
