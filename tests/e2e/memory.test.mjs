@@ -58,7 +58,7 @@ test('memory stays flat over an hour of live events', async () => {
   await page.addInitScript(fakeEventSource);
   await page.goto(`${daemon.url}/#/jobs/${id}`);
   await page.reload();
-  await page.locator('.chart canvas').waitFor();
+  await page.locator('.chart canvas').first().waitFor();
   await page.waitForFunction(() => globalThis.source);
   await daemon.cancel(id);
 

@@ -50,7 +50,7 @@ test('histograms fill while the job trains, and end as the API has them', async 
   assert.deepEqual(Object.keys(shown), NOTEBOOK);
   for (const layer of NOTEBOOK)
     assert.equal(shown[layer], shownNorm(epochs.at(-1).layers[layer].median), layer);
-  await page.locator('.chart canvas').waitFor();
+  await page.locator('.chart canvas').first().waitFor();
   await shoot(page, 'histogram');
   assert.deepEqual(wrong, []);
   await page.close();
@@ -66,7 +66,7 @@ test('the slider shows the epoch that it names, and play runs through all', asyn
   // A frame may be gone before a busy machine looks, so the page keeps them.
   await page.evaluate(() => {
     const label = document.getElementById('epoch-label');
-    globalThis.frames_seen = [];
+    globalThis.frames_seen = [label.textContent];
     new MutationObserver(() => globalThis.frames_seen.push(label.textContent))
       .observe(label, { childList: true });
   });
@@ -96,7 +96,7 @@ test('a page that is opened within the first epoch draws it', async () => {
     data: { synthetic: { images: 32000 } }, train: { epochs: 40 } }, 'live');
   const { page, wrong } = await openPage(browser, `${daemon.url}/#/jobs/${id}`);
   await page.locator('.facts', { hasText: 'epoch 1, running' }).waitFor();
-  await page.locator('.chart canvas').waitFor();
+  await page.locator('.chart canvas').first().waitFor();
   assert.notEqual((await medians(page, id)).conv1, '–');
   await daemon.cancel(id);
   assert.deepEqual(wrong, []);

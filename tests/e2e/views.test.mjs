@@ -59,7 +59,7 @@ test('histogram: the notebook’s linear density, its samples, and why it mislea
     await page.getByLabel('Steps').selectOption('samples');
     await page.waitForURL(/density=linear&source=samples/);
     await page.reload();
-    await page.locator('.chart canvas').waitFor();
+    await page.locator('.chart canvas').first().waitFor();
     assert.equal(await page.getByLabel('Density').inputValue(), 'linear');
     await openTable(page, 'job-1');
     await page.locator('[data-chart="job-1"] td:nth-child(5)', { hasText: /[0-9]/ }).first().waitFor();
@@ -206,7 +206,7 @@ test('verdict: in words, each number with the way to its view', async () => {
   const values = await part.locator('tbody td:nth-child(2)').allTextContents();
   assert.deepEqual(values, verdict.evidence.map((e) => shownNorm(e.value)));
   assert.equal(await part.locator('tbody a').count(), values.length);
-  await page.locator('[data-chart="compare-1-2"] canvas').waitFor();
+  await page.locator('[data-chart="compare-1-2"] canvas').first().waitFor();
   await shoot(page, 'verdict');
   await part.locator('tbody a').first().click();
   await page.locator('.chart canvas').first().waitFor();
@@ -250,7 +250,7 @@ test('comparison: follows the epochs of a job that trains', async () => {
   const { page, wrong } = await openPage(browser, `${daemon.url}/#/jobs/1,${id}?view=verdict`);
   const asked = [];
   page.on('request', (r) => { if (r.url().includes('/compare?')) asked.push(r.url()); });
-  await page.locator(`[data-chart="compare-1-${id}"] canvas`).waitFor({ timeout: 60000 });
+  await page.locator(`[data-chart="compare-1-${id}"] canvas`).first().waitFor({ timeout: 60000 });
   // Only the first three are shared: as each of them ends.
   await page.locator('.facts', { hasText: /epoch [4-9]/ }).waitFor({ timeout: 60000 });
   await daemon.cancel(id);

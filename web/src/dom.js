@@ -18,6 +18,11 @@ export function replace(parent, ...children) {
   parent.replaceChildren(...children.flat().filter(Boolean));
 }
 
+// A text that stays costs the browser no layout.
+export function setText(element, text) {
+  if (element.textContent !== text) element.textContent = text;
+}
+
 // A label and the element that it names.
 export function labelled(text, element) {
   return h('label', { class: 'field' }, text, ' ', element);

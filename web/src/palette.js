@@ -19,13 +19,21 @@ function rising(share) {
 
 const channel = (colour, from) => parseInt(colour.slice(from, from + 2), 16);
 
+const dark = matchMedia('(prefers-color-scheme: dark)');
+let inks = null;
+dark.addEventListener('change', () => { inks = null; });
+
 // Ink and lines of a chart, read from the style sheet so that charts follow
 // the page between light and dark.
 export function ink() {
+  return inks ??= readInk();
+}
+
+function readInk() {
   const style = getComputedStyle(document.documentElement);
   const value = (name) => style.getPropertyValue(name).trim();
   // Lines in colours that stand out from the card.
-  const [low, high] = matchMedia('(prefers-color-scheme: dark)').matches ? [0.3, 1] : [0, 0.82];
+  const [low, high] = dark.matches ? [0.3, 1] : [0, 0.82];
   return { text: value('--text'), quiet: value('--quiet'), line: value('--line'),
     card: value('--card'), rising: (share) => rising(low + share * (high - low)) };
 }

@@ -25,13 +25,12 @@ export function csv({ heads, rows }) {
 export const saveCsv = (name, data) =>
   save(`${name}.csv`, new Blob([csv(data)], { type: 'text/csv' }));
 
-// chart: {option, height}, as views give them.
+// chart: as views give them.
 export const saveSvg = (name, chart, width) =>
-  save(`${name}.svg`, new Blob([paintSvg(chart.option, { width, height: chart.height },
-    ink().card)], { type: 'image/svg+xml' }));
+  save(`${name}.svg`, new Blob([paintSvg(chart, width, ink().card)], { type: 'image/svg+xml' }));
 
 export async function savePng(name, chart, width) {
-  const canvas = paintCanvas(chart.option, { width, height: chart.height }, SCALE, ink().card);
+  const canvas = paintCanvas(chart, width, SCALE, ink().card);
   save(`${name}.png`, await new Promise((resolve) => { canvas.toBlob(resolve, 'image/png'); }));
 }
 
@@ -47,8 +46,7 @@ function paintFrame(canvas, { charts, title }, width) {
   context.font = '14px sans-serif';
   charts.forEach((chart, i) => {
     context.fillText([chart.title, title].filter(Boolean).join(' · '), i * width + 8, 17);
-    context.drawImage(paintCanvas(chart.option, { width, height: chart.height }, 1,
-      colours.card), i * width, HEAD);
+    context.drawImage(paintCanvas(chart, width, 1, colours.card), i * width, HEAD);
   });
   return context;
 }

@@ -14,7 +14,7 @@ export const hasEnded = (job) => ENDED.includes(job.state);
 // onChange() is called after every change; onState as in api.follow().
 export async function openTrack(id, quantity, onChange, onState) {
   const track = { id, job: await getJob(id), quantity: null, layers: [], theory: null,
-    summaries: new Map(), early: [], training: [], verdict: null, loading: null,
+    summaries: new Map(), heights: null, early: [], training: [], verdict: null, loading: null,
     sets: new Map(), busy: 0, work: Promise.resolve(), onChange, close: () => {} };
   let closed = false, end = () => {}, lost = false;
 
@@ -75,7 +75,7 @@ async function reload(track) {
   ]);
   const asked = [...track.sets].map(([key, set]) => [key, [...set.asked]]);
 
-  Object.assign(track, { job, verdict, loading: null, theory: profile?.theory ?? null,
+  Object.assign(track, { job, verdict, loading: null, heights: null, theory: profile?.theory ?? null,
     early: profile?.early_steps ?? [], training: metrics?.epochs ?? [] });
   track.summaries.clear();
   track.sets.clear();
@@ -83,7 +83,14 @@ async function reload(track) {
   for (const [key, layers] of asked) await fetchLayers(track, key, layers);
 }
 
+// heights: the least and the greatest norm of all epochs, for an axis that
+// stands still.
 function setSummary(track, { epoch, complete, layers, slope }) {
+  for (const l of layers) {
+    if (!l.main || !(l.p05 > 0)) continue;
+    const [low, high] = track.heights ?? [l.p05, l.p95];
+    track.heights = [Math.min(low, l.p05), Math.max(high, l.p95)];
+  }
   if (layers.length) track.layers = layers.map(({ layer, depth, main }) => ({ name: layer, depth, main }));
   track.summaries.set(epoch, { epoch, complete, slope,
     layers: new Map(layers.map((l) => [l.layer, l])) });
@@ -161,10 +168,13 @@ export function histogramOf(track, bins, source, epoch, layer) {
 
 export const edgesOf = (track, bins, source) => track.sets.get(`${bins}/${source}`)?.edges ?? [];
 
-// Every histogram of these layers that is there: for axes that stand still.
-export function* histogramsOf(track, bins, source, layers) {
-  for (const epoch of track.sets.get(`${bins}/${source}`)?.epochs.values() ?? [])
-    for (const layer of layers) if (epoch.has(layer)) yield epoch.get(layer);
+// The bins in use in every epoch of these layers, for axes that stand still:
+// [first, end), or null without data.
+export function binsInUse(track, bins, source, layers) {
+  const used = track.sets.get(`${bins}/${source}`)?.used ?? new Map();
+  const known = layers.map((name) => used.get(name)).filter(Boolean);
+  return known.length === 0 ? null
+    : [Math.min(...known.map((u) => u[0])), Math.max(...known.map((u) => u[1]))];
 }
 
 // Fetches what is missing; onChange() tells when it is there.
@@ -180,7 +190,7 @@ export function needHistograms(track, { bins, source, layers }) {
 
 function setOf(track, key) {
   if (!track.sets.has(key))
-    track.sets.set(key, { edges: [], asked: new Set(), epochs: new Map() });
+    track.sets.set(key, { edges: [], asked: new Set(), used: new Map(), epochs: new Map() });
   return track.sets.get(key);
 }
 
@@ -211,6 +221,9 @@ function put(set, epoch, name, { first, counts, underflow, overflow, zeros, nonf
   if (!set.epochs.has(epoch)) set.epochs.set(epoch, new Map());
   set.epochs.get(epoch).set(name, { first, counts: Uint32Array.from(counts), underflow,
     overflow, zeros, nonfinite });
+  if (counts.length === 0) return;
+  const [from, end] = set.used.get(name) ?? [first, first];
+  set.used.set(name, [Math.min(from, first), Math.max(end, first + counts.length)]);
 }
 
 function trim(counts) {

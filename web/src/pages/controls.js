@@ -1,6 +1,6 @@
 // What people turn in a view. Every control reads and changes the page's state,
 // which is also its address; update(state, tracks) shows it.
-import { h, labelled, replace, select } from '../dom.js';
+import { h, labelled, replace, select, setText } from '../dom.js';
 import { quantitiesOf } from '../track.js';
 import { layersOfAll, pickLayers } from '../views/layers.js';
 import { choiceOf } from '../views/quantities.js';
@@ -78,7 +78,7 @@ function epochControl(change) {
       range.value = chosen;
       range.disabled = newest === 1;
       follow.hidden = !state.epoch;
-      label.textContent = `${chosen} of ${planned}${state.epoch ? '' : ' (newest)'}`;
+      setText(label, `${chosen} of ${planned}${state.epoch ? '' : ' (newest)'}`);
     },
   };
 }
@@ -122,7 +122,7 @@ function layersControl(change) {
       const choice = state.layers || (state.view === 'ridge' ? 'main' : '');
       const picked = new Set(pickLayers(layers, choice));
       for (const [name, box] of boxes) box.checked = picked.has(name);
-      summary.textContent = `Layers: ${picked.size} of ${names.length}`;
+      setText(summary, `Layers: ${picked.size} of ${names.length}`);
     },
   };
 }

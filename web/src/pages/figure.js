@@ -1,7 +1,7 @@
 // A chart with what belongs to it: title, words, its numbers as a table, and
 // files to take along.
 import { makeChart } from '../chart.js';
-import { h, replace, scroller, table } from '../dom.js';
+import { h, replace, scroller, setText, table } from '../dom.js';
 import { saveCsv, savePng, saveSvg } from '../save.js';
 
 const TABLE_MILLIS = 150;
@@ -12,7 +12,7 @@ export function makeFigure(key, label, fileName) {
   const title = h('h2'), words = h('div', { class: 'words' });
   const numbers = scroller(`Data of: ${label}`);
   const details = h('details', { ontoggle: () => drawNumbers() }, h('summary', {}, 'Data'), numbers);
-  let now = null, drawn = '', last = -Infinity, timer = null;
+  let now = null, drawn = '', said = '', last = -Infinity, timer = null;
 
   const name = () => `${fileName()}-${key}`;
   const button = (text, save) => h('button', { type: 'button', 'aria-label':
@@ -41,16 +41,14 @@ export function makeFigure(key, label, fileName) {
         button('PNG', (n) => savePng(n, now, width())),
         button('SVG', (n) => saveSvg(n, now, width())),
         button('CSV', (n) => saveCsv(n, (now.csv ?? now.table)()))), details),
-    // A chart with the version of the one that is shown is the same picture.
     draw(next) {
-      const same = next.version !== undefined && next.version === now?.version;
       now = next;
       title.hidden = !next.title;
-      title.textContent = next.title ?? '';
+      setText(title, next.title ?? '');
       const lines = (next.words ?? []).filter(Boolean);
-      if (lines.join('\n') !== words.textContent)
-        replace(words, lines.map((line) => h('p', {}, line)));
-      if (!same) chart.draw(next.option, next.height);
+      if (lines.join('\n') !== said) replace(words, lines.map((line) => h('p', {}, line)));
+      said = lines.join('\n');
+      chart.draw(next);
       drawNumbers();
     },
     width,

@@ -2,7 +2,7 @@
 // behind tabs.
 import { address, writeAddress } from '../address.js';
 import { getComparison, getRoot } from '../api.js';
-import { h, replace } from '../dom.js';
+import { h, replace, setText } from '../dom.js';
 import { duration, norm, percent, rate } from '../format.js';
 import { ink } from '../palette.js';
 import { saveGif, saveWebm } from '../save.js';
@@ -109,12 +109,13 @@ function draw(page) {
   page.tracks.forEach((track, i) => drawHead(page.heads[i], track, ctx.epochOf(track)));
   for (const tab of page.tabs) {
     tab.link.hidden = tab.view.shown ? !tab.view.shown(page.tracks) : false;
-    tab.link.href = address(page.path, { ...page.state, view: tab.view.id });
+    const href = address(page.path, { ...page.state, view: tab.view.id });
+    if (tab.link.getAttribute('href') !== href) tab.link.setAttribute('href', href);
     if (tab.view === view) tab.link.setAttribute('aria-current', 'page');
     else tab.link.removeAttribute('aria-current');
   }
   page.controls.update([...view.controls(page.state), 'quantity'], page.state, page.tracks);
-  page.text.textContent = view.text(page.state);
+  setText(page.text, view.text(page.state));
   const needs = view.needs?.(ctx);
   if (needs) page.tracks.forEach((track) => needHistograms(track, needs));
   drawFigures(page, view.charts(ctx));

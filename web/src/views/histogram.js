@@ -2,10 +2,10 @@
 // a row per layer from the input (top) to the output, on a logarithmic axis.
 import { norm } from '../format.js';
 import { SERIES } from '../palette.js';
-import { edgesOf, histogramOf, histogramsOf } from '../track.js';
+import { binsInUse, edgesOf, histogramOf } from '../track.js';
 import { layersOfAll, pickLayers } from './layers.js';
 import { axisOf } from './quantities.js';
-import { apart, BIN_HEADS, binRows, countOf, decades, join, outline, rowsOption } from './rows.js';
+import { apart, BIN_HEADS, binRows, countOf, decades, join, outline, rowsChart } from './rows.js';
 
 const HEADS = ['Layer', 'Median', '5 %', '95 %', 'Steps', 'Zeros', 'Not finite'];
 
@@ -17,7 +17,7 @@ export function gridOf(state) {
 }
 
 export const rangeOf = (tracks, { bins, source }, layers) => join(tracks.map((track) =>
-  decades(edgesOf(track, bins, source), histogramsOf(track, bins, source, layers))));
+  decades(edgesOf(track, bins, source), binsInUse(track, bins, source, layers))));
 
 const rowHeight = (n) => n <= 8 ? 70 : n <= 20 ? 40 : 26;
 
@@ -26,8 +26,7 @@ function rowOf(track, grid, epoch, layer, color) {
   const record = epoch && histogramOf(track, grid.bins, grid.source, epoch.epoch, layer);
   const edges = edgesOf(track, grid.bins, grid.source);
   return { points: outline(record, edges, grid.linear), median: summary?.median, color,
-    tip: `${layer}\n${apart(summary, record)}`, note: apart(summary, record).split('\n')
-      .join(', ') };
+    tip: apart(summary, record), note: apart(summary, record).replaceAll('\n', ', ') };
 }
 
 function numbers(track, grid, epoch, layers) {
@@ -44,12 +43,11 @@ function chartOf(ctx, tracks, { grid, layers, range, key, title }) {
   const series = tracks.map((track, k) => ({ name: ctx.nameOf(track),
     rows: layers.map((name, i) => rowOf(track, grid, epochs[k], name,
       SERIES[(tracks.length > 1 ? ctx.tracks.indexOf(track) : i) % SERIES.length])) }));
-  const notes = tracks.length > 1 ? null : series[0].rows.map((row) => row.note);
   return {
     key, title, height: layers.length * rowHeight(layers.length) + 54 + (tracks.length > 1 ? 30 : 0),
     label: `Histograms of norms of job ${tracks.map((t) => t.id).join(' and ')}`,
-    option: (size) => rowsOption({ labels: layers, notes, series, range, ink: ctx.ink,
-      axisName: axisOf(ctx.tracks[0].quantity) }, size),
+    ...rowsChart({ labels: layers, notes: tracks.length === 1, series, range, ink: ctx.ink,
+      axisName: axisOf(ctx.tracks[0].quantity) }),
     table: () => ({ heads: tracks.length > 1 ? ['Job', ...HEADS] : HEADS,
       rows: tracks.flatMap((track, k) => numbers(track, grid, epochs[k], layers).rows
         .map((row) => tracks.length > 1 ? [String(track.id), ...row] : row)) }),

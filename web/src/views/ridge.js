@@ -6,7 +6,7 @@ import { edgesOf, epochsOf, histogramOf } from '../track.js';
 import { gridOf, rangeOf } from './histogram.js';
 import { layersOfAll, pickLayers } from './layers.js';
 import { axisOf } from './quantities.js';
-import { apart, BIN_HEADS, binRows, outline, rowsOption } from './rows.js';
+import { apart, BIN_HEADS, binRows, outline, rowsChart } from './rows.js';
 
 const MOST = 40;            // epochs in one picture
 const HEADS = ['Median', '5 %', '95 %', 'Zeros', 'Not finite'];
@@ -39,17 +39,17 @@ function chartOf(ctx, tracks, range, key, title) {
   const records = tracks.map((track, k) => all[k].map(({ epoch, layer }) =>
     histogramOf(track, grid.bins, grid.source, epoch.epoch, layer)));
   const series = tracks.map((track, k) => ({ name: ctx.nameOf(track),
-    rows: all[k].map(({ epoch, layer, label }, i) => ({
+    rows: all[k].map(({ epoch, layer }, i) => ({
       points: outline(records[k][i], edgesOf(track, grid.bins, grid.source), grid.linear),
-      median: epoch.layers.get(layer)?.median, tip: `${label}\n${apart(epoch.layers.get(layer), records[k][i])}`,
+      median: epoch.layers.get(layer)?.median, tip: apart(epoch.layers.get(layer), records[k][i]),
       color: tracks.length > 1 ? SERIES[ctx.tracks.indexOf(track) % SERIES.length]
         : ctx.ink.rising(i / Math.max(rows.length - 1, 1)) })) }));
   return {
     key, title, height: Math.max(220, rows.length * (rows.length > 12 ? 18 : 34) + 110),
     label: `Ridgeline of job ${tracks.map((t) => t.id).join(' and ')}`,
-    option: (size) => rowsOption({ labels: rows.map((r) => r.label), series, range, overlap: 2.4,
+    ...rowsChart({ labels: rows.map((r) => r.label), series, range, overlap: 2.4,
       opacity: tracks.length > 1 ? 0.4 : 0.7, ink: ctx.ink,
-      axisName: axisOf(ctx.tracks[0].quantity) }, size),
+      axisName: axisOf(ctx.tracks[0].quantity) }),
     table: () => ({ heads: ['Job', overLayers(ctx.state) ? 'Layer' : 'Epoch', ...HEADS],
       rows: tracks.flatMap((track, k) => all[k].map(({ label, epoch, layer }, i) => {
         const one = epoch.layers.get(layer) ?? {}, record = records[k][i];

@@ -2,19 +2,13 @@
 // ridgeline share.
 import { norm, powerOfTen } from '../format.js';
 
-const TOP = 8, BOTTOM = 46, LEGEND = 30, NARROW = 560;
+const TOP = 8, BOTTOM = 46, LEGEND = 30, NARROW = 560, NO_RANGE = [-10, 0];
 
-// Powers of ten that hold every bin in use in all histograms, so that the axis
-// stands still while the slider moves: [low, high], or null without data.
-export function decades(edges, histograms) {
-  let first = Infinity, end = -Infinity;
-  for (const record of histograms) {
-    if (record.counts.length === 0) continue;
-    first = Math.min(first, record.first);
-    end = Math.max(end, record.first + record.counts.length);
-  }
-  return first > end || edges.length === 0 ? null
-    : [Math.floor(Math.log10(edges[first]) + 1e-9), Math.ceil(Math.log10(edges[end]) - 1e-9)];
+// Powers of ten that hold the bins in use, [first, end): [low, high], or null
+// without data.
+export function decades(edges, used) {
+  return !used || edges.length === 0 ? null
+    : [Math.floor(Math.log10(edges[used[0]]) + 1e-9), Math.ceil(Math.log10(edges[used[1]]) - 1e-9)];
 }
 
 // One range that holds all.
@@ -34,81 +28,113 @@ export function densities({ first, counts }, edges, linear) {
   });
 }
 
+const logs = new WeakMap();
+
+// The logarithms of a grid's edges, worked out once.
+function logsOf(edges) {
+  if (!logs.has(edges)) logs.set(edges, Float64Array.from(edges, Math.log10));
+  return logs.get(edges);
+}
+
 // A staircase around the bins in use: points (log10 of the edge, density),
 // from zero to zero.
 export function outline(record, edges, linear) {
   if (!record || record.counts.length === 0 || edges.length === 0) return [];
-  const points = [[Math.log10(edges[record.first]), 0]];
-  densities(record, edges, linear).forEach((density, i) => {
-    points.push([Math.log10(edges[record.first + i]), density],
-      [Math.log10(edges[record.first + i + 1]), density]);
-  });
+  const at = logsOf(edges), { first, counts } = record, points = [[at[first], 0]];
+  let total = 0;
+  for (const count of counts) total += count;
+  for (let i = 0; i < counts.length; i++) {
+    const low = first + i, width = linear ? edges[low + 1] - edges[low] : at[low + 1] - at[low];
+    const density = counts[i] / total / width;
+    points.push([at[low], density], [at[low + 1], density]);
+  }
   points.push([points.at(-1)[0], 0]);
   return points;
 }
 
-// labels, notes: a text for each row, left and right of it (notes may be
-// null). series: [{name, rows: [{points, median, color, tip}]}], a row each;
-// range: as of decades(); overlap: how many rows a peak may reach over;
-// sameScale: heights compare between rows, else each row fills its own.
-export function rowsOption({ labels, notes, series, range, overlap = 0.92, opacity = 0.4,
-  sameScale = false, axisName, ink }, { width }) {
-  const narrow = width < NARROW, [min, max] = range ?? [-10, 0];
-  const peaks = labels.map((_, i) => Math.max(0, ...series.map((s) => peak(s.rows[i]))));
-  const highest = Math.max(0, ...peaks);
-  const quiet = { color: ink.quiet, fontSize: 12 };
-  const side = (data, position) => ({ type: 'category', data, inverse: true, position,
-    axisLine: { show: false }, axisTick: { show: false },
-    splitLine: { show: position === 'left', interval: 0, lineStyle: { color: ink.line } },
-    axisLabel: { ...quiet,
-      color: position === 'left' ? ink.text : ink.quiet, fontSize: narrow ? 11 : 12 } });
-
+// A chart of rows, as views give it but for its numbers.
+// labels: a text for each row, left of it; series: [{name, rows: [{points,
+// median, color, note, tip}]}], a row each; range: as of decades(); overlap:
+// how many rows a peak may reach over; notes: whether there is room for them
+// at the right, where the chart is wide.
+export function rowsChart(rows) {
+  const { labels, series, range, axisName, ink, notes = false, overlap = 0.92 } = rows;
+  const names = series.map((s) => [s.name, s.rows[0]?.color]);
   return {
-    grid: { left: narrow ? 108 : 150, right: narrow || !notes ? 16 : 120,
-      top: TOP + (series.length > 1 ? LEGEND : 0) + (overlap > 1 ? 30 : 0), bottom: BOTTOM },
+    version: JSON.stringify([labels, series.length > 1 && names, range, axisName, notes, overlap, ink.text]),
+    option: (size) => rowsFrame(rows, size),
+    shapes: (size) => rowShapes(rows, placesOf(rows, size)),
+    tip(size, x, y) {
+      const { left, top, band } = placesOf(rows, size), i = Math.floor((y - top) / band);
+      return x < left || !labels[i] ? '' : [labels[i], ...series.flatMap((s) =>
+        [series.length > 1 ? s.name : null, s.rows[i]?.tip])].filter(Boolean).join('\n');
+    },
+  };
+}
+
+// Where things stand in a chart of a size, in pixels.
+function placesOf({ labels, series, range, notes, overlap = 0.92 }, { width, height }) {
+  const narrow = width < NARROW, [min, max] = range ?? NO_RANGE;
+  const left = narrow ? 108 : 150, right = narrow || !notes ? 16 : 120;
+  const top = TOP + (series.length > 1 ? LEGEND : 0) + (overlap > 1 ? 30 : 0);
+  return { narrow, left, right, top, band: (height - top - BOTTOM) / Math.max(labels.length, 1),
+    end: width - right, x: (v) => left + (v - min) / (max - min) * (width - left - right) };
+}
+
+// The axes, which stand still.
+function rowsFrame(rows, size) {
+  const { labels, series, range, axisName, ink } = rows, [min, max] = range ?? NO_RANGE;
+  const { narrow, left, right, top } = placesOf(rows, size);
+  return {
+    grid: { left, right, top, bottom: BOTTOM, outerBoundsMode: 'none' },
     legend: { show: series.length > 1, top: 0, textStyle: { color: ink.text } },
-    tooltip: { trigger: 'item', renderMode: 'richText', formatter: ({ seriesIndex, dataIndex }) =>
-      series[seriesIndex].rows[dataIndex]?.tip ?? '' },
     xAxis: { type: 'value', min, max, interval: Math.max(1, Math.ceil((max - min) / (narrow ? 4 : 12))),
       axisLabel: { color: ink.quiet, formatter: powerOfTen },
       axisLine: { show: true, onZero: false, lineStyle: { color: ink.line } },
       splitLine: { lineStyle: { color: ink.line, opacity: 0.5 } },
-      name: axisName, nameLocation: 'middle', nameGap: 28, nameTextStyle: quiet },
-    yAxis: [side(labels, 'left'), ...(notes && !narrow ? [side(notes, 'right')] : [])],
-    series: series.map((one) => ({
-      type: 'custom', name: one.name, itemStyle: { color: one.rows[0]?.color },
-      data: labels.map((_, i) => [min, i]),
-      renderItem: (params, api) => {
-        const i = params.dataIndex;
-        return row(one.rows[i], { api, i, min, overlap, opacity, ink,
-          full: sameScale ? highest : peaks[i] });
-      },
-    })),
+      name: axisName, nameLocation: 'middle', nameGap: 28,
+      nameTextStyle: { color: ink.quiet, fontSize: 12 } },
+    yAxis: { type: 'category', data: labels, inverse: true,
+      axisLine: { show: false }, axisTick: { show: false },
+      splitLine: { show: true, interval: 0, lineStyle: { color: ink.line } },
+      axisLabel: { color: ink.text, fontSize: narrow ? 11 : 12, interval: 'auto' } },
+    series: series.map((one) => ({ type: 'line', name: one.name, data: [], symbol: 'rect',
+      itemStyle: { color: one.rows[0]?.color } })),
   };
 }
 
-const peak = (row) => (row?.points ?? []).reduce((high, p) => Math.max(high, p[1]), 0);
+function rowShapes({ labels, series, notes, overlap = 0.92, opacity = 0.4, ink }, places) {
+  const { narrow, top, band, end } = places;
+  const shapes = labels.flatMap((_, i) => {
+    const rows = series.map((s) => s.rows[i]).filter((row) => row?.points.length);
+    const highest = Math.max(...rows.map((row) => peak(row)));
+    return rows.flatMap((row) => ridge(row, { ...places, base: top + (i + 1) * band - 1,
+      tall: (band - 2) * overlap / (highest || 1), overlap, opacity, ink }));
+  });
+  if (notes && !narrow)
+    series[0].rows.forEach((row, i) => shapes.push({ type: 'text', style: { text: row.note,
+      x: end + 8, y: top + (i + 0.5) * band, fill: ink.quiet, fontSize: 12,
+      verticalAlign: 'middle' } }));
+  return shapes;
+}
 
-function row(data, { api, i, min, overlap, opacity, full, ink }) {
-  const [left, middle] = api.coord([min, i]), [next] = api.coord([min + 1, i]);
-  const band = api.size([0, 1])[1], base = middle + band / 2 - 1;
-  const at = (x) => left + (x - min) * (next - left);
-  const children = [];
+const peak = (row) => row.points.reduce((high, p) => Math.max(high, p[1]), 0);
 
-  if (data?.points.length) {
-    const points = data.points.map(([x, y]) =>
-      [at(x), base - (full ? (y / full) * (band - 2) * overlap : 0)]);
-    // What lies behind a ridge does not shine through it.
-    if (overlap > 1)
-      children.push({ type: 'polygon', shape: { points }, style: { fill: ink.card, opacity: 0.75 } });
-    children.push({ type: 'polygon', shape: { points },
-      style: { fill: data.color, fillOpacity: opacity, stroke: data.color, lineWidth: 1.5 } });
-    if (data.median > 0)
-      children.push({ type: 'line', style: { stroke: data.color, lineWidth: 2 }, shape: {
-        x1: at(Math.log10(data.median)), x2: at(Math.log10(data.median)), y1: base,
-        y2: base - (band - 2) * Math.min(overlap, 1) } });
+// tall: pixels for one unit of density.
+function ridge({ points, color, median }, { x, base, tall, band, overlap, opacity, ink }) {
+  const shape = { points: points.map(([at, density]) => [x(at), base - density * tall]) };
+  const shapes = [];
+  // What lies behind a ridge does not shine through it.
+  if (overlap > 1)
+    shapes.push({ type: 'polygon', shape, style: { fill: ink.card, opacity: 0.75 } });
+  shapes.push({ type: 'polygon', shape,
+    style: { fill: color, fillOpacity: opacity, stroke: color, lineWidth: 1.5 } });
+  if (median > 0) {
+    const at = x(Math.log10(median));
+    shapes.push({ type: 'line', style: { stroke: color, lineWidth: 2 },
+      shape: { x1: at, x2: at, y1: base, y2: base - (band - 2) * Math.min(overlap, 1) } });
   }
-  return { type: 'group', children };
+  return shapes;
 }
 
 // What a histogram cannot show: its median, and steps that have no place on a

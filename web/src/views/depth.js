@@ -1,0 +1,59 @@
+// A norm against depth: what the depth profile and the first steps share.
+import { norm, powerOfTen } from '../format.js';
+import { axisOf } from './quantities.js';
+
+export const GRID = { left: 76, right: 20, top: 34, bottom: 44 };
+export const SYMBOLS = ['circle', 'rect', 'triangle'];
+
+// The layers of the main path that have such a number: {x: depth, y: log10}.
+export const shown = (layers, value) => layers.filter((l) => l.main && l[value] > 0)
+  .map((l) => ({ ...l, x: l.depth, y: Math.log10(l[value]) }));
+
+
+// Of norms that must be on the axis: {deepest, low, high}, low and high in
+// whole decades.
+export function boundsOf(layers, norms) {
+  const known = norms.filter((x) => x > 0).map(Math.log10);
+  const low = known.length ? Math.floor(Math.min(...known)) : -1;
+  const high = known.length ? Math.ceil(Math.max(...known)) : 0;
+  return { deepest: Math.max(1, ...layers.filter((l) => l.main).map((l) => l.depth)), low,
+    high: Math.max(high, low + 1) };
+}
+
+export function axes({ deepest, low, high }, quantity, ink) {
+  return {
+    grid: { ...GRID, outerBoundsMode: 'none' },
+    xAxis: { type: 'value', min: 0, max: deepest, minInterval: 1,
+      name: 'depth: convolutions from the input',
+      nameLocation: 'middle', nameGap: 28, nameTextStyle: { color: ink.quiet },
+      axisLine: { onZero: false, lineStyle: { color: ink.line } },
+      axisLabel: { color: ink.quiet, hideOverlap: true }, splitLine: { show: false } },
+    yAxis: { type: 'value', min: low, max: high, minInterval: 1,
+      name: axisOf(quantity), nameLocation: 'middle', nameGap: 48, nameTextStyle: { color: ink.quiet },
+      interval: Math.max(1, Math.ceil((high - low) / 8)),
+      axisLabel: { color: ink.quiet, formatter: (v) => Number.isInteger(v) ? powerOfTen(v) : '' },
+      splitLine: { lineStyle: { color: ink.line, opacity: 0.5 } } },
+  };
+}
+
+// Where depth and log10 of a norm stand, in pixels.
+export function placesOf({ deepest, low, high }, { width, height }) {
+  const wide = (width - GRID.left - GRID.right) / deepest;
+  const tall = (height - GRID.top - GRID.bottom) / (high - low);
+  return { at: (x, y) => [GRID.left + x * wide, GRID.top + (high - y) * tall],
+    depth: (x) => (x - GRID.left) / wide };
+}
+
+// A slope as people say it.
+export function slopeWords(slope) {
+  if (!slope || slope.factor_per_layer === null || slope.factor_per_layer === undefined)
+    return 'No slope yet: it is fitted when the epoch is complete.';
+  const { factor_per_layer: factor, decades_per_layer: decades, low, high } = slope;
+  const sure = low === null || high === null ? '' : ` (95 %: ${norm(low)} to ${norm(high)})`;
+  const layers = Math.abs(1 / decades);
+  const tenfold = layers > 1000 ? 'which is level'
+    : `tenfold ${decades > 0 ? 'growth' : 'loss'} every ${Math.max(1, Math.round(layers))} layers`;
+  return `Each layer towards the input multiplies the norm by ${norm(factor)}${sure}: ` +
+    `${decades.toFixed(3)} decades a layer, ${tenfold}.`;
+}
+
