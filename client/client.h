@@ -45,6 +45,10 @@ struct command {
 };
 extern const struct command commands[];
 extern const int            n_commands;
+extern const struct opt     client_globals[];   // what all commands take
+extern const int            n_client_globals;
+
+#define CLIENT_SERVER "http://127.0.0.1:7050"   // unless told otherwise
 
 // One line on stderr: "gradwatch: ...".
 __attribute__((format(printf, 1, 2)))

@@ -1,13 +1,18 @@
 /* daemon/config.h: what the daemon was told, on the command line or in a file.
  *
- * Every option is also a key of the file ("key = value" lines, # comments, a
- * flag's value is true or false) and the other way round; what the command
- * line says wins, and lists add up.
+ * One table, config_keys, has a row a key: every key of the file is an option
+ * and the other way round, and parsing, --help, --print-config, the manual
+ * pages and the comments of the file that comes along are all made from its
+ * rows. What the command line says wins over the file; lists add up.
+ *
+ * To add a key: a member of struct config, and a row in daemon/config_keys.c.
  */
 #pragma once
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdio.h>
 #include "common/error.h"
+#include "common/opts.h"
 
 enum { CONFIG_MAX_LIST = 64 };
 
@@ -24,10 +29,40 @@ struct config {                         // texts are owned
     char       *token_file;             // NULL: `token` in state
     bool        no_auth, open_metrics;  // who may ask without it
     int         heartbeat;              // seconds of silence of a worker
+    int         queue_limit;            // jobs that wait
+    int         log_level, log_format;  // enum log_level, enum log_format
     char       *web;                    // directory of the page; may be missing
     char       *worker;                 // program
     bool        check, print, version, help;    // do only this
 };
+
+enum config_kind {              // of a key's value; what it is in the struct
+    CONFIG_FLAG,                // bool
+    CONFIG_WHOLE,               // int, least..most
+    CONFIG_REAL,                // double, least..most
+    CONFIG_TEXT,                // char *
+    CONFIG_WORD,                // int: which of "one|two|..." (opt.value)
+    CONFIG_LISTEN,              // host and port
+    CONFIG_DATA,                // roots
+    CONFIG_HOSTS,               // allow_hosts
+};
+
+struct config_key {
+    struct opt       opt;       // its name, short form and one line of help
+    enum config_kind kind;
+    size_t           at;        // offset of the value in struct config
+    double           least, most;
+    const char      *fallback;  // the value if nobody says; NULL = worked out
+    const char      *unset;     // then: what it is, in words
+    bool             reload;    // SIGHUP puts a new value into force
+    const char      *more;      // whole sentences, for the manual
+};
+extern const struct config_key config_keys[];
+extern const int               n_config_keys;
+
+// All options, the keys first; what is no key is about one start of the
+// program. Valid for good.
+const struct opt *config_options(int *n);
 
 // Reads the command line and the file it names, and fills in the rest.
 // ERR_USAGE with one line that says what is wrong and where. config_free() in
@@ -35,8 +70,15 @@ struct config {                         // texts are owned
 int  config_load(struct config *c, int argc, char **argv, struct error *err);
 void config_free(struct config *c);
 
+// The value of one key, as text. ERR_USAGE names value and limits.
+int  config_set(struct config *c, const struct config_key *key,
+                const char *value, struct error *err);
+
 // As a file that config_load() would read to the same.
 void config_print(FILE *out, const struct config *c);
+// The lines of one key in it; several of a list, perhaps none.
+void config_print_key(FILE *out, const struct config *c,
+                      const struct config_key *key);
 void config_help(FILE *out);
 
 const struct root *config_root(const struct config *c, const char *name);

@@ -125,6 +125,7 @@ static int open_parts(struct parts *p, const struct config *c,
                     err);
     if (rc)
         return rc;
+    queue_set_limit(s->queue, c->queue_limit);
     p->supervisor = supervisor_new(s, p->wake);
     supervisor_probe(p->supervisor, probe_s);
     int fd = p->socket;
@@ -192,6 +193,8 @@ static int serve(const struct config *c)
     struct parts p = { .wake = -1, .socket = -1 };
     struct error err = { 0 };
 
+    log_set_level((enum log_level)c->log_level);
+    log_set_format((enum log_format)c->log_format);
     p.signals = catch_signals();
     int rc = open_parts(&p, c, &err);
     if (!rc) {

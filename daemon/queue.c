@@ -1,6 +1,7 @@
 #include "daemon/queue_own.h"
 
 #include <inttypes.h>
+#include <limits.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -263,7 +264,8 @@ int queue_open(struct store *store, struct records *records, struct sse *sse,
     int rc = 0;
 
     *q = (struct queue){ .store = store, .records = records, .sse = sse,
-                         .logs = xstrdup(logs), .wake = wake_fd };
+                         .logs = xstrdup(logs), .wake = wake_fd,
+                         .limit = INT_MAX };
     pthread_mutex_init(&q->order, NULL);
     pthread_mutex_init(&q->table, NULL);
     int n = store_jobs(store, "queued,starting,running,paused", 0, ACTIVE_MAX,
@@ -283,6 +285,16 @@ int queue_open(struct store *store, struct records *records, struct sse *sse,
     }
     *out = q;
     return rc;
+}
+
+void queue_set_limit(struct queue *q, int jobs)
+{
+    q->limit = jobs;
+}
+
+int queue_limit(const struct queue *q)
+{
+    return q->limit;
 }
 
 void queue_close(struct queue *q)

@@ -21,8 +21,6 @@
 #include "daemon/sse.h"
 #include "daemon/store.h"
 
-enum { QUEUE_MAX = 64 };                // jobs that wait
-
 struct queue;
 
 extern const char *const queue_states[];        // all names, ends with NULL
@@ -34,6 +32,9 @@ int  queue_open(struct store *store, struct records *records, struct sse *sse,
                 const char *logs, int wake, struct queue **out,
                 struct error *err);
 void queue_close(struct queue *q);
+// How many jobs may wait; any number until this was called.
+void queue_set_limit(struct queue *q, int jobs);
+int  queue_limit(const struct queue *q);
 
 // ERR_SPEC when an id of job->after does not exist, ERR_LIMIT when too many
 // jobs wait, ERR_FULL when the disk is full.

@@ -19,7 +19,7 @@ static int may_submit(struct queue *q, const struct job *job, struct error *err)
 
     for (const struct active *a = q->jobs; a; a = a->next)
         waiting += !strcmp(a->row.state, "queued");
-    if (waiting >= QUEUE_MAX)
+    if (waiting >= q->limit)
         return fail(err, ERR_LIMIT, "%d jobs are waiting, no more can be taken",
                     waiting);
     for (int i = 0; i < job->n_after; i++) {

@@ -6,6 +6,7 @@
  */
 #pragma once
 #include <pthread.h>
+#include <stdatomic.h>
 #include "daemon/queue.h"
 
 struct active {                 // a job that has not ended
@@ -22,6 +23,7 @@ struct queue {
     struct sse     *sse;
     char           *logs;
     int             wake;
+    atomic_int      limit;      // of jobs that wait
     // `order` is held from the begin of a transaction until everybody has been
     // told, so that all hear of changes in the order of commits. The list and
     // what is in it change under both locks, and may be read under either.

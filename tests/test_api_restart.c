@@ -248,9 +248,10 @@ static void a_file_says_what_options_say(void **state)
         { "listen 127.0.0.1:0\n", "conf:1: \"listen 127.0.0.1:0\" is not" },
         { "\nlistn = 127.0.0.1:0\n", "conf:2: unknown key listn, did you mean "
                                      "listen" },
-        { "state = a\nstate = b\n", "conf:2: state is given twice" },
-        { "listen = a.b:1\n", "conf:1: cannot listen" },
-        { "no-auth = yes\n", "conf:1: \"yes\" is not true or false" },
+        { "state = a\nstate = b\n", "conf:2: state: is given twice" },
+        { "listen = a.b:1\n", "conf:1: listen: cannot listen" },
+        { "no-auth = yes\n", "conf:1: no-auth: \"yes\" is not true or "
+          "false" },
         { "listen = 8.8.8.8:1\n", "--allow-host" },
         { "listen = 8.8.8.8:1\nallow-host = a\nno-auth = true\n",
           "no-auth" },

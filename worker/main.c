@@ -15,34 +15,13 @@
 #include "common/opts.h"
 #include "version.h"
 #include "worker/backends.h"
+#include "worker/options.h"
 #include "worker/tell.h"
 #include "worker/train.h"
 
 enum { SPEC_MOST = 1 << 20 };           // bytes
 
 static const char program[] = "gradwatch-train";
-
-static const struct opt table[] = {
-    { .name = "data", .value = "NAME=DIR", .repeat = true,
-      .help = "the directory that jobs call NAME in data.root" },
-    { .name = "cache", .value = "DIR", .help = "where decoded images are kept "
-      "(default: $XDG_CACHE_HOME/gradwatch or ~/.cache/gradwatch)" },
-    { .name = "attempt", .value = "N",
-      .help = "how often this job was started, this time included (default: "
-      "1)" },
-    { .name = "checkpoints", .value = "DIR",
-      .help = "where checkpoints are written (default: nowhere)" },
-    { .name = "resume", .value = "FILE", .help = "go on from this checkpoint; "
-      "of a folder, from its newest one that is whole" },
-    { .name = "recorded", .value = "N", .help = "of a folder, take none later "
-      "than epoch N: the records of those before it are kept elsewhere" },
-    { .name = "die-with-parent",
-      .help = "end at once when the program that started this one ends" },
-    { .name = "probe", .help = "list the devices as one line of JSON, and end" },
-    { .name = "version", .help = "print the version, and end" },
-    { .name = "help", .letter = 'h', .help = "print this, and end" },
-};
-enum { N_OPTS = sizeof table / sizeof *table };
 
 static const char intro[] =
     "usage: gradwatch-train [OPTION]... < JOB.json\n\n"
@@ -199,7 +178,7 @@ int main(int argc, char **argv)
     struct opts o;
     struct error err = { 0 };
     double attempt = 1, recorded = INT_MAX;
-    int rc = opts_parse(&o, table, N_OPTS, argc, argv, &err);
+    int rc = opts_parse(&o, worker_options, n_worker_options, argc, argv, &err);
 
     if (!rc)
         rc = opts_number(&o, "attempt", 1, INT_MAX, &attempt, &err);
@@ -213,7 +192,7 @@ int main(int argc, char **argv)
         rc = opts_refuse(program, &err);
     } else if (opts_given(&o, "help")) {
         fputs(intro, stdout);
-        opts_help(stdout, table, N_OPTS);
+        opts_help(stdout, worker_options, n_worker_options);
     } else if (opts_given(&o, "version")) {
         printf("%s %s\n", program, GRADWATCH_VERSION);
     } else if (opts_given(&o, "probe")) {
