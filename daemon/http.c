@@ -1,7 +1,5 @@
 #include "daemon/http.h"
 
-#include <ctype.h>
-#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -12,7 +10,6 @@
 #include "common/log.h"
 #include "common/mem.h"
 #include "daemon/conns.h"
-#include "daemon/gzip.h"
 
 enum {
     THREADS = 4,
@@ -34,19 +31,6 @@ struct exchange {               // one request and what becomes of it
     char               *body;
     size_t              room;
     bool                begun, too_large;
-};
-
-// Of all answers. The page has nothing from elsewhere; the JSON is for nobody
-// else's page.
-static const struct { const char *name, *value; } fixed_headers[] = {
-    { "Content-Security-Policy", "default-src 'self'; img-src 'self' data: "
-      "blob:; object-src 'none'; base-uri 'none'; form-action 'none'; "
-      "frame-ancestors 'none'" },
-    { "X-Content-Type-Options", "nosniff" },
-    { "X-Frame-Options", "DENY" },
-    { "Referrer-Policy", "no-referrer" },
-    { "Cross-Origin-Resource-Policy", "same-origin" },
-    { "Cache-Control", "no-cache" },    // ask again, with the ETag
 };
 
 // Routes.
@@ -106,117 +90,6 @@ static void allow(struct reply *rp, const struct route *r)
     reply_header(rp, "Allow", "%s%s%s%sOPTIONS", r->get ? "GET, HEAD, " : "",
                  r->post ? "POST, " : "", r->patch ? "PATCH, " : "",
                  r->delete ? "DELETE, " : "");
-}
-
-// Sending.
-
-// FNV-1a of the text: an ETag of what was really said.
-static uint64_t hash(const char *text, size_t len)
-{
-    uint64_t h = UINT64_C(14695981039346656037);
-
-    for (size_t i = 0; i < len; i++)
-        h = (h ^ (unsigned char)text[i]) * UINT64_C(1099511628211);
-    return h;
-}
-
-static const char *header_of(const struct request *rq, const char *name)
-{
-    return MHD_lookup_connection_value(rq->connection, MHD_HEADER_KIND, name);
-}
-
-// Tags the reply to a read, and empties it when the client has it already. One
-// that will be packed is another one, to caches.
-static void tag(const struct request *rq, struct reply *rp, bool packed)
-{
-    const char *known = header_of(rq, "If-None-Match"), *etag = NULL;
-    char made[24];
-
-    if (rp->status != 200 ||
-        (strcmp(rq->method, "GET") && strcmp(rq->method, "HEAD")))
-        return;
-    for (int i = 0; i < rp->n_headers; i++)
-        if (!strcmp(rp->headers[i].name, "ETag"))
-            etag = rp->headers[i].value;        // the handler knows better
-    if (!etag) {
-        if (!rp->text || rp->stream)
-            return;
-        snprintf(made, sizeof made, "\"%016" PRIx64 "%s\"",
-                 hash(rp->text, rp->len), packed ? "-gz" : "");
-        reply_header(rp, "ETag", "%s", made);
-        etag = made;
-    }
-    if (known && (strstr(known, etag) || !strcmp(known, "*"))) {
-        if (rp->stream)
-            MHD_destroy_response(rp->stream);
-        rp->stream = NULL;
-        reply_text(rp, rp->type, NULL, 0);
-        rp->status = 304;
-    }
-}
-
-// Whether the answer is to be packed; says that it depends on who asks.
-static bool packs(const struct request *rq, struct reply *rp)
-{
-    if (rp->stream || !gzip_useful(rp->type, rp->len))
-        return false;
-    reply_header(rp, "Vary", "Accept-Encoding");
-    return gzip_accepted(header_of(rq, "Accept-Encoding"));
-}
-
-static void pack(struct reply *rp)
-{
-    size_t len;
-    char *packed = rp->text ? gzip_pack(rp->text, rp->len, &len) : NULL;
-
-    if (!packed)
-        return;
-    reply_text(rp, rp->type, packed, len);
-    reply_header(rp, "Content-Encoding", "gzip");
-}
-
-static struct MHD_Response *make_response(struct reply *rp)
-{
-    struct MHD_Response *response = rp->stream;
-
-    if (!response)
-        response = MHD_create_response_from_buffer(rp->len, rp->text,
-            rp->borrowed ? MHD_RESPMEM_PERSISTENT : MHD_RESPMEM_MUST_FREE);
-    if (response && !rp->stream && !rp->borrowed)
-        rp->text = NULL;
-    rp->stream = NULL;
-    if (!response)
-        return NULL;
-    if (rp->type)
-        MHD_add_response_header(response, "Content-Type", rp->type);
-    for (int i = 0; i < rp->n_headers; i++)
-        MHD_add_response_header(response, rp->headers[i].name,
-                                rp->headers[i].value);
-    for (size_t i = 0; i < sizeof fixed_headers / sizeof *fixed_headers; i++)
-        MHD_add_response_header(response, fixed_headers[i].name,
-                                fixed_headers[i].value);
-    return response;
-}
-
-static enum MHD_Result send_reply(struct request *rq, struct reply *rp)
-{
-    enum MHD_Result sent = MHD_NO;
-
-    bool packed = packs(rq, rp);
-    tag(rq, rp, packed);
-    if (packed)
-        pack(rp);
-    log_debug("%s %s: %d", rq->method, rq->uri.text ? rq->uri.text : "?",
-              rp->status);
-    struct MHD_Response *response = make_response(rp);
-    if (response) {
-        atomic_fetch_add(&rq->server->answers[rp->status], 1);
-        sent = MHD_queue_response(rq->connection, (unsigned)rp->status,
-                                  response);
-        MHD_destroy_response(response);
-    }
-    reply_clear(rp);
-    return sent;
 }
 
 // Before the body: may this be asked, and is there somebody to answer?
@@ -282,7 +155,7 @@ static bool may_ask(const struct exchange *x)
         (access == ACCESS_METRICS && s->config->open_metrics))
         return true;
     snprintf(cookie, sizeof cookie, "gradwatch_%d", s->gate.port);
-    return auth_header_fits(s->auth, header_of(&x->rq, "Authorization")) ||
+    return auth_header_fits(s->auth, request_header(&x->rq, "Authorization")) ||
            auth_cookie_fits(s->auth, MHD_lookup_connection_value(
                x->rq.connection, MHD_COOKIE_KIND, cookie));
 }
@@ -311,7 +184,7 @@ static bool pass_route(struct exchange *x, struct reply *rp)
     } else if (!find_handler(x->route, method)) {
         reply_problem(rp, 405, NULL, "%.20s is not possible here", method);
         allow(rp, x->route);
-    } else if (!uri_accepts(header_of(&x->rq, "Accept"), x->route->type)) {
+    } else if (!uri_accepts(request_header(&x->rq, "Accept"), x->route->type)) {
         reply_problem(rp, 406, NULL, "the answer would be %s, which Accept "
                       "does not list", x->route->type);
     } else {
@@ -357,7 +230,7 @@ static enum MHD_Result answer(struct exchange *x, struct http *h)
                       GATE_BODY_BYTES);
     else
         find_handler(x->route, x->rq.method)(&x->rq, &rp);
-    return send_reply(&x->rq, &rp);
+    return http_send(&x->rq, &rp);
 }
 
 // What libmicrohttpd calls.
@@ -394,7 +267,7 @@ static enum MHD_Result on_request(void *cls, struct MHD_Connection *connection,
         if (conn)
             conns_headed(((struct http *)cls)->conns, conn);
         if (!pass_gate(x, &rp) || !pass_auth(x, &rp) || !pass_route(x, &rp))
-            return send_reply(&x->rq, &rp);
+            return http_send(&x->rq, &rp);
         return MHD_YES;
     }
     if (*n) {

@@ -13,6 +13,7 @@
 #include <microhttpd.h>
 #include "common/error.h"
 #include "daemon/server.h"
+#include "daemon/shared.h"
 #include "daemon/uri.h"
 
 struct request {
@@ -34,6 +35,7 @@ struct reply {                  // starts as 200 without a body
     char       *text;           // owned, unless `borrowed`
     size_t      len;
     bool        borrowed;       // text lives as long as the server
+    struct shared *shared;      // instead of text; a reference of its own
     struct header headers[8];   // further ones, values owned
     int         n_headers;
     struct MHD_Response *stream;        // instead of text; taken
@@ -66,11 +68,18 @@ void http_stop(struct http *h);
 // Call about once a second: closes connections that take too long to ask.
 void http_tick(struct http *h);
 
+// A header of the request, or NULL.
+const char *request_header(const struct request *rq, const char *name);
+
+// send.c, for http.c: tags and packs the reply, sends and clears it.
+enum MHD_Result http_send(struct request *rq, struct reply *rp);
+
 // Replies. All take what they are given.
 
 void reply_json(struct reply *rp, int status, json_t *json);
 // text is taken; type is static.
 void reply_text(struct reply *rp, const char *type, char *text, size_t len);
+void reply_shared(struct reply *rp, struct shared *shared);
 __attribute__((format(printf, 3, 4)))
 void reply_header(struct reply *rp, const char *name, const char *fmt, ...);
 // RFC 9457. `errors` (NULL = none) is an array of {pointer, value, message}.

@@ -2,11 +2,17 @@
 
 #include <inttypes.h>
 #include <pthread.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "common/log.h"
 #include "common/mem.h"
+
+struct kept {
+    char          *key;         // NULL = free
+    struct shared *answer;
+};
 
 struct entry {
     int64_t          job;
@@ -14,6 +20,11 @@ struct entry {
     struct history  *history;   // under its lock
     bool             loaded;    // under its lock
     pthread_rwlock_t lock;
+    atomic_llong     current;   // it had all events up to this n
+    pthread_mutex_t  keeping;   // of the next three; taken under `lock`
+    struct kept      kept[RECORDS_KEPT];
+    int              next_kept; // to be replaced
+    size_t           kept_bytes;
     int              users;     // these four under records.lock
     bool             dropped;
     uint64_t         used;      // when: counts up
@@ -35,9 +46,27 @@ struct records *records_new(struct store *store)
     return r;
 }
 
+static void kept_drop(struct entry *e, struct kept *k)
+{
+    e->kept_bytes -= k->answer ? shared_len(k->answer) : 0;
+    shared_drop(k->answer);
+    free(k->key);
+    *k = (struct kept){ 0 };
+}
+
+static void kept_drop_all(struct entry *e)
+{
+    pthread_mutex_lock(&e->keeping);
+    for (int i = 0; i < RECORDS_KEPT; i++)
+        kept_drop(e, &e->kept[i]);
+    pthread_mutex_unlock(&e->keeping);
+}
+
 static void entry_free(struct entry *e)
 {
+    kept_drop_all(e);
     history_free(e->history);
+    pthread_mutex_destroy(&e->keeping);
     pthread_rwlock_destroy(&e->lock);
     free(e);
 }
@@ -76,7 +105,7 @@ static void make_room(struct records *r)
             n++;
             if (e->users)
                 continue;
-            bytes += history_bytes(e->history);
+            bytes += history_bytes(e->history) + e->kept_bytes;
             if (!oldest || e->used < oldest->used)
                 oldest = e;
         }
@@ -98,6 +127,7 @@ static struct entry *entry_hold(struct records *r, int64_t job, bool make)
         e->job = job;
         e->history = history_new();
         pthread_rwlock_init(&e->lock, NULL);
+        pthread_mutex_init(&e->keeping, NULL);
         e->next = r->entries;
         r->entries = e;
     }
@@ -129,6 +159,7 @@ static void add(struct entry *e, int64_t seq, const char *line)
                  err.text);
     if (seq)
         e->seq = seq;
+    kept_drop_all(e);
 }
 
 void records_add(struct records *r, int64_t job, int64_t seq, const char *line)
@@ -175,12 +206,17 @@ static int load(struct records *r, struct entry *e, struct error *err)
 static bool is_current(struct records *r, struct entry *e)
 {
     struct stored_event event = { 0 };
+    int64_t n = store_last_n(r->store);
 
-    if (e->loaded)
-        store_event(r->store, e->job, e->seq, &event, NULL);
-    bool newer = event.line != NULL;
+    if (!e->loaded)
+        return false;
+    if (store_newest_n(r->store) == atomic_load(&e->current))
+        return true;            // nothing was stored since the last look
+    int found = store_event(r->store, e->job, e->seq, &event, NULL);
     free(event.line);
-    return e->loaded && !newer;
+    if (!found)
+        atomic_store(&e->current, n);
+    return found <= 0;          // what is damaged is never taken in
 }
 
 int records_open(struct records *r, int64_t job, const struct history **out,
@@ -206,13 +242,70 @@ int records_open(struct records *r, int64_t job, const struct history **out,
     return 0;
 }
 
-void records_close(struct records *r, const struct history *h)
+static struct entry *entry_of(struct records *r, const struct history *h)
 {
     pthread_mutex_lock(&r->lock);
     struct entry *e = r->entries;
     while (e->history != h)
         e = e->next;
     pthread_mutex_unlock(&r->lock);
+    return e;
+}
+
+void records_close(struct records *r, const struct history *h)
+{
+    struct entry *e = entry_of(r, h);
+
     pthread_rwlock_unlock(&e->lock);
     entry_release(r, e);
+}
+
+// Kept answers.
+
+static struct kept *kept_find(struct entry *e, const char *key)
+{
+    for (int i = 0; i < RECORDS_KEPT; i++)
+        if (e->kept[i].key && !strcmp(e->kept[i].key, key))
+            return &e->kept[i];
+    return NULL;
+}
+
+struct shared *records_kept(struct records *r, int64_t job, const char *key)
+{
+    struct entry *e = entry_hold(r, job, false);
+    struct shared *answer = NULL;
+
+    if (!e)
+        return NULL;
+    pthread_rwlock_rdlock(&e->lock);
+    if (is_current(r, e)) {
+        pthread_mutex_lock(&e->keeping);
+        struct kept *k = kept_find(e, key);
+        answer = k ? shared_hold(k->answer) : NULL;
+        pthread_mutex_unlock(&e->keeping);
+    }
+    pthread_rwlock_unlock(&e->lock);
+    entry_release(r, e);
+    return answer;
+}
+
+void records_keep(struct records *r, const struct history *h, const char *key,
+                  struct shared *answer)
+{
+    struct entry *e = entry_of(r, h);
+    size_t len = shared_len(answer);
+
+    if (len > RECORDS_KEPT_BYTES || strlen(key) > RECORDS_KEY)
+        return;
+    pthread_mutex_lock(&e->keeping);
+    struct kept *k = kept_find(e, key);
+    for (; !k || e->kept_bytes + len > RECORDS_KEPT_BYTES;
+         e->next_kept = (e->next_kept + 1) % RECORDS_KEPT) {
+        k = &e->kept[e->next_kept];
+        kept_drop(e, k);
+    }
+    kept_drop(e, k);
+    *k = (struct kept){ xstrdup(key), shared_hold(answer) };
+    e->kept_bytes += len;
+    pthread_mutex_unlock(&e->keeping);
 }

@@ -5,10 +5,16 @@
 #include <stdint.h>
 #include "common/error.h"
 #include "daemon/history.h"
+#include "daemon/shared.h"
 #include "daemon/store.h"
 
 enum { RECORDS_MAX = 64 };                      // histories held at most
 enum { RECORDS_BYTES = 512 << 20 };             // of all, but for those in use
+enum {                                          // kept answers of a job
+    RECORDS_KEPT = 64,
+    RECORDS_KEPT_BYTES = 32 << 20,
+    RECORDS_KEY = 512,
+};
 
 struct records;
 
@@ -25,3 +31,12 @@ void records_drop(struct records *r, int64_t job);
 int  records_open(struct records *r, int64_t job, const struct history **out,
                   struct error *err);
 void records_close(struct records *r, const struct history *h);
+
+// Answers that were made from a job's history, kept until something is added to
+// it: dashboards ask for the same ones again and again. The one kept under
+// that key, with a reference of the caller's own, or NULL.
+struct shared *records_kept(struct records *r, int64_t job, const char *key);
+// Between records_open() and records_close(): keeps it in place of the oldest
+// ones, unless it is too large or the key longer than RECORDS_KEY.
+void records_keep(struct records *r, const struct history *h, const char *key,
+                  struct shared *answer);

@@ -12,6 +12,8 @@ static void set_text(struct reply *rp, const char *type, char *text, size_t len)
 {
     if (!rp->borrowed)
         free(rp->text);
+    shared_drop(rp->shared);
+    rp->shared = NULL;
     rp->borrowed = false;
     rp->type = type;
     rp->text = text;
@@ -36,6 +38,12 @@ void reply_json(struct reply *rp, int status, json_t *json)
 void reply_text(struct reply *rp, const char *type, char *text, size_t len)
 {
     set_text(rp, type, text, len);
+}
+
+void reply_shared(struct reply *rp, struct shared *shared)
+{
+    set_text(rp, shared_type(shared), NULL, shared_len(shared));
+    rp->shared = shared;
 }
 
 void reply_header(struct reply *rp, const char *name, const char *fmt, ...)
@@ -109,6 +117,7 @@ void reply_clear(struct reply *rp)
 {
     if (!rp->borrowed)
         free(rp->text);
+    shared_drop(rp->shared);
     for (int i = 0; i < rp->n_headers; i++)
         free(rp->headers[i].value);
     *rp = (struct reply){ 0 };

@@ -89,8 +89,7 @@ enum { KEY_MOST = 255 };
 static bool read_once(struct request *rq, struct reply *rp, struct once *once,
                       char hash[SHA256_TEXT])
 {
-    const char *key = MHD_lookup_connection_value(
-        rq->connection, MHD_HEADER_KIND, "Idempotency-Key");
+    const char *key = request_header(rq, "Idempotency-Key");
 
     if (!key)
         return true;
@@ -272,8 +271,7 @@ void routes_remove(struct request *rq, struct reply *rp)
 // reconnects, else ?since=, else the beginning.
 static bool read_since(struct request *rq, struct reply *rp, int64_t *since)
 {
-    const char *last = MHD_lookup_connection_value(
-        rq->connection, MHD_HEADER_KIND, "Last-Event-ID");
+    const char *last = request_header(rq, "Last-Event-ID");
 
     *since = 0;
     if (!only_params(rq, rp, "since") ||

@@ -1,8 +1,10 @@
 #include "daemon/routes.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "common/event.h"
 #include "daemon/views.h"
 
 // What a view answers with: JSON, or for the table of samples text.
@@ -10,7 +12,8 @@ typedef char *csv_function(const struct history *h, const struct view_query *q,
                            struct error *err);
 
 static void make(struct request *rq, struct reply *rp, enum view view,
-                 csv_function *csv, const struct view_query *q)
+                 csv_function *csv, const struct view_query *q,
+                 const char *key)
 {
     struct records *records = rq->server->records;
     const struct history *h;
@@ -24,19 +27,39 @@ static void make(struct request *rq, struct reply *rp, enum view view,
     }
     if (csv)
         text = csv(h, q, &err);
-    else
-        json = view_rows[view].make(h, q, &err);
-    records_close(records, h);
-    if (text)
-        reply_text(rp, "text/csv; charset=utf-8", text, strlen(text));
-    else if (json)
-        reply_json(rp, 200, json);
-    else
+    else if ((json = view_rows[view].make(h, q, &err)))
+        text = event_text(json);
+    json_decref(json);
+    if (text) {
+        reply_shared(rp, shared_new(csv ? "text/csv; charset=utf-8"
+                                        : "application/json",
+                                    text, strlen(text)));
+        records_keep(records, h, key, rp->shared);
+    } else {
         reply_error(rp, &err);
+    }
+    records_close(records, h);
 }
 
-static void serve(struct request *rq, struct reply *rp, enum view view,
-                  csv_function *csv)
+// What is asked, so that no other question is written the same. Caller owns.
+static char *key_of(const struct request *rq, enum view view, bool csv)
+{
+    size_t len;
+    char *key = NULL;
+    FILE *f = open_memstream(&key, &len);
+
+    fprintf(f, "%s%s", view_rows[view].name, csv ? ".csv" : "");
+    for (int i = 0; i < rq->uri.n_params; i++) {
+        const struct uri_param *p = &rq->uri.params[i];
+        fprintf(f, " %zu %s %zu %s", strlen(p->name), p->name,
+                strlen(p->value), p->value);
+    }
+    fclose(f);
+    return key;
+}
+
+static void make_new(struct request *rq, struct reply *rp, enum view view,
+                     csv_function *csv, const char *key)
 {
     struct view_param params[URI_MAX_PARAMS];
     struct view_query q;
@@ -56,9 +79,22 @@ static void serve(struct request *rq, struct reply *rp, enum view view,
         reply_problem(rp, 400, problems, "the query has mistakes");
     } else {
         q.job = rq->id;
-        make(rq, rp, view, csv, &q);
+        make(rq, rp, view, csv, &q, key);
     }
     view_query_clear(&q);
+}
+
+static void serve(struct request *rq, struct reply *rp, enum view view,
+                  csv_function *csv)
+{
+    char *key = key_of(rq, view, csv);
+    struct shared *kept = records_kept(rq->server->records, rq->id, key);
+
+    if (kept)
+        reply_shared(rp, kept);
+    else
+        make_new(rq, rp, view, csv, key);
+    free(key);
 }
 
 void routes_gradients(struct request *rq, struct reply *rp)

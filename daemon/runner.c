@@ -8,6 +8,7 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
@@ -16,7 +17,11 @@
 #include "common/line.h"
 #include "common/mem.h"
 
-enum { LAST_LINE = 300 };       // bytes kept of the log's last line
+enum {
+    LAST_LINE = 300,            // bytes kept of the log's last line
+    NICENESS = 10,              // below the daemon, which has to answer while
+                                // a worker takes all cores
+};
 
 struct runner {
     pid_t  pid;
@@ -45,6 +50,7 @@ static void become(char *const *argv, const int fds[3], int report,
     sigset_t none;
 
     setpgid(0, 0);
+    setpriority(PRIO_PROCESS, 0, getpriority(PRIO_PROCESS, 0) + NICENESS);
     prctl(PR_SET_PDEATHSIG, SIGKILL);
     if (getppid() != parent)        // it died before the line above
         _exit(127);

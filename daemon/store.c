@@ -196,7 +196,7 @@ int store_open(const char *dir, struct store **out, struct error *err)
         if (sqlite3_step(s->st[ST_LAST_N]) == SQLITE_ROW)
             s->committed_n = sqlite3_column_int64(s->st[ST_LAST_N], 0);
         sqlite3_reset(s->st[ST_LAST_N]);
-        s->next_n = s->committed_n;
+        s->next_n = s->begun_n = s->committed_n;
     }
     free(path);
     if (rc) {

@@ -88,6 +88,9 @@ int  store_once(struct store *s, const struct once *once, int64_t *job,
 // Caller owns; NULL when it was never set.
 char *store_setting(struct store *s, const char *name);
 int64_t store_last_n(struct store *s);          // of the newest event, or 0
+// The same, or that of a later one which readers may see already, though
+// nobody has been told of it.
+int64_t store_newest_n(struct store *s);
 // How many jobs are in that state.
 int64_t store_count(struct store *s, const char *state);
 

@@ -57,7 +57,8 @@ struct store {
     sqlite3        *writer, *reader;
     sqlite3_stmt   *st[ST_COUNT_OF];
     pthread_mutex_t writing, reading;
-    int64_t         next_n, committed_n;    // under writing
+    int64_t         next_n, committed_n;    // under writing; these two are
+    int64_t         begun_n;                // read without it
     atomic_bool     broken;         // nothing is written any more
     struct error    why;            // of broken; set before it
 };

@@ -205,6 +205,11 @@ int64_t store_last_n(struct store *s)
     return __atomic_load_n(&s->committed_n, __ATOMIC_ACQUIRE);
 }
 
+int64_t store_newest_n(struct store *s)
+{
+    return __atomic_load_n(&s->begun_n, __ATOMIC_SEQ_CST);
+}
+
 int64_t store_count(struct store *s, const char *state)
 {
     sqlite3_stmt *st = s->st[ST_COUNT];

@@ -33,6 +33,7 @@ int store_begin(struct store *s, struct error *err)
 
 int store_commit(struct store *s, struct error *err)
 {
+    __atomic_store_n(&s->begun_n, s->next_n, __ATOMIC_SEQ_CST);
     int rc = run(s, ST_COMMIT, "cannot save", err);
 
     if (rc && !sqlite3_get_autocommit(s->writer))
@@ -41,6 +42,7 @@ int store_commit(struct store *s, struct error *err)
         s->next_n = s->committed_n;
     else
         __atomic_store_n(&s->committed_n, s->next_n, __ATOMIC_RELEASE);
+    __atomic_store_n(&s->begun_n, s->committed_n, __ATOMIC_SEQ_CST);
     pthread_mutex_unlock(&s->writing);
     return rc;
 }
