@@ -48,7 +48,16 @@ static const struct opt gradients_opts[] = {
     RECORD_OPTS, {.name = "csv", .help = "every sample as CSV"}};
 static const struct opt export_opts[] = {
     {.name = "output", .letter = 'o', .value = "FILE",
-     .help = "where to; its ending says what: .csv or .json"},
+     .help = "where to, - for stdout; the ending says the format"},
+    {.name = "format", .value = "NAME",
+     .help = "csv, json, notebook, svg, png, gif, safetensors, records or "
+             "tensorboard"},
+    {.name = "view", .value = "NAME", .help = "of a picture: histogram "
+     "(default), ridgeline, heat, profile or training"},
+    {.name = "density", .value = "decade|linear",
+     .help = "of histograms: per decade of all steps, or the notebook's"},
+    {.name = "checkpoint", .value = "EPOCH|last",
+     .help = "which one a .safetensors file is to be"},
     RECORD_OPTS};
 static const struct opt profile_opts[] = {
     {.name = "quantity", .value = "NAME",
@@ -103,8 +112,11 @@ const struct command commands[] = {
     {"wait", "ID...", 1, ANY, "wait until jobs have ended", .run = command_wait,
      OPTS(wait_opts), .more = "Exits with 0 if all are done, 1 if one failed, "
      "was cancelled or diverged."},
-    {"export", "ID", 1, 1, "write the records to a file", .run = command_export,
-     OPTS(export_opts)},
+    {"export", "ID", 1, 1, "write records, pictures or weights to a file",
+     .run = command_export, OPTS(export_opts), .more =
+     "By the ending of FILE: .csv, .json, .svg, .png, .gif, .safetensors, or a "
+     "name\nwith tfevents in it for TensorBoard. docs/export.md tells what "
+     "each holds."},
     {"models", "[ARCH]", 0, 1, "networks, or the layers of one",
      .run = command_models, OPTS(models_opts)},
     {"datasets", "", 0, 0, "what there is to train on",

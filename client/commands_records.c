@@ -1,5 +1,4 @@
-/* gradients, histogram, profile, export: a job's records. */
-#include <errno.h>
+/* gradients, and the requests for records that other commands share. */
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -125,74 +124,4 @@ int command_gradients(struct client *c)
     table_free(t);
     json_decref(answer);
     return 0;
-}
-
-/* ---- export ---- */
-
-static const struct { const char *ending, *what; } formats[] = {
-    {".csv", "gradients.csv"}, {".json", "gradients"},
-};
-enum { N_FORMATS = sizeof formats / sizeof *formats };
-
-static const char *what_to_export(const char *file)
-{
-    size_t len = strlen(file);
-
-    for (int i = 0; i < N_FORMATS; i++) {
-        size_t n = strlen(formats[i].ending);
-        if (len > n && !strcmp(file + len - n, formats[i].ending))
-            return formats[i].what;
-    }
-    return NULL;
-}
-
-// All of it or nothing: a file beside it takes its place at the end.
-static int write_file(const char *file, const struct response *r)
-{
-    char *part = xasprintf("%s.part", file);
-    FILE *f = fopen(part, "wb");
-    bool fine = f && fwrite(r->body, 1, r->len, f) == r->len;
-    int rc = 0;
-
-    if (f && fclose(f))
-        fine = false;
-    if (!fine || rename(part, file)) {
-        client_say("cannot write %s: %s", file, strerror(errno));
-        if (f)
-            remove(part);
-        rc = EXIT_NO;
-    }
-    free(part);
-    return rc;
-}
-
-int command_export(struct client *c)
-{
-    const char *file = opts_value(&c->opts, "output");
-    const char *what = file ? what_to_export(file) : NULL;
-    struct response r = {0};
-    json_int_t id;
-    int rc = client_id(c, "export", 0, &id);
-
-    if (rc)
-        return rc;
-    if (!file)
-        return client_refuse("export", "needs -o FILE, ending in .csv or "
-                                       ".json");
-    if (!what)
-        return client_refuse("export", "cannot write %s: the ending must be "
-                                       ".csv or .json", file);
-    char *path = records_path(c, id, what, opts_value(&c->opts, "layers"),
-                              opts_value(&c->opts, "epochs"), "");
-    rc = api_send(c, "GET", path, NULL, &r);
-    if (!rc)
-        rc = write_file(file, &r);
-    if (!rc && !c->quiet) {
-        char *size = text_bytes((double)r.len);
-        client_say("wrote %s, %s", file, size);
-        free(size);
-    }
-    http_clear(&r);
-    free(path);
-    return rc;
 }

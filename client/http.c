@@ -245,7 +245,9 @@ int http_stream(struct http *h, const struct http_stream *s,
 {
     char words[CURL_ERROR_SIZE] = "";
     char *url = xasprintf("%s%s", h->base, s->path), *last = NULL;
-    struct curl_slist *headers = headers_of(h, "Accept: text/event-stream");
+    char *accept = xasprintf("Accept: %s", s->accept ? s->accept
+                                                     : "text/event-stream");
+    struct curl_slist *headers = headers_of(h, accept);
     struct transfer t = {.http = h, .r = r, .stream = s};
     bool stopped;
     int rc = 0;
@@ -263,6 +265,7 @@ int http_stream(struct http *h, const struct http_stream *s,
         rc = explain(&t, code, words, err);
     take_type(h->easy, r);
     curl_slist_free_all(headers);
+    free(accept);
     free(last);
     free(url);
     return rc;

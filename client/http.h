@@ -38,11 +38,13 @@ int  http_send(struct http *h, const char *method, const char *path,
                const char *body, struct response *r, struct error *err);
 void http_clear(struct response *r);
 
-// GETs what never ends. The bytes of a 200 go to `data`, until it, `tick`
-// (called at least five times a second) or the server ends it; of another
-// status the body is in r. A stream that is silent for too long is ERR_IO.
+// GETs what never ends, or is large. The bytes of a 200 go to `data`, until it,
+// `tick` (called at least five times a second) or the server ends it; of
+// another status the body is in r. A stream that is silent for too long is
+// ERR_IO.
 struct http_stream {
     const char *path;
+    const char *accept;         // NULL: text/event-stream
     const char *last_id;        // Last-Event-ID, or NULL
     bool      (*data)(void *arg, const char *bytes, size_t len);  // true: end
     bool      (*tick)(void *arg);                                 // true: end
