@@ -1,10 +1,13 @@
 #include "gpu/check.h"
 
+#include <stdbool.h>
+
 int cuda_fail(struct error *err, cudaError_t status, const char *call,
               const char *file, int line)
 {
-    int code = status == cudaErrorMemoryAllocation ? ERR_MEMORY : ERR_DEVICE;
+    bool full = status == cudaErrorMemoryAllocation;
 
-    return fail(err, code, "%s (%s:%d): %s", call, file, line,
-                cudaGetErrorString(status));
+    return fail(err, full ? ERR_MEMORY : ERR_DEVICE, "the GPU %s: %s (%s, "
+                "%s:%d)", full ? "has too little memory" : "failed",
+                cudaGetErrorString(status), call, file, line);
 }

@@ -200,17 +200,19 @@ void launch_optim(struct optim_block b, const struct optim_step *step,
 // ---- tap.cu -----------------------------------------------------------------
 
 // What is measured, added up in double: 1e-22 squared is below what a float
-// holds. STD takes two partial sums where the others take one.
-enum tap_kind { TAP_NORM, TAP_MEAN, TAP_STD, TAP_ZEROS };
+// holds. STD takes two partial sums where the others take one; SAMPLES is the
+// sum of the norms of `parts` equal parts, each with partial sums of its own.
+enum tap_kind { TAP_NORM, TAP_MEAN, TAP_STD, TAP_ZEROS, TAP_SAMPLES };
 struct tap_segment {
     const void  *x;
     const float *minus;                 // f32 as x: x - minus is measured; NULL
     size_t       n;                     // numbers, padding included
     size_t       real;                  // without padding, which is 0
     int32_t      elem, kind;            // enum elem, enum tap_kind
+    int32_t      parts;                 // 1 but for SAMPLES
     int32_t      first, count;          // partial sums, and how many
 };
-int  tap_partials(size_t n, enum tap_kind kind);        // for .count
+int  tap_partials(size_t n, enum tap_kind kind, int parts);     // for .count
 // One launch for n segments, none with more than `most` partial sums; the table
 // is in device memory.
 void launch_tap_sums(const struct tap_segment *s, int n, int most,

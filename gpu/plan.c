@@ -259,8 +259,6 @@ static int gpu_compile(const struct graph *g, const struct plan_opts *o,
 
     *out = NULL;
     if (!rc)
-        rc = graph_without(g, MEASURE_SAMPLES, "cuda", err);
-    if (!rc)
         rc = graph_without(g, MEASURE_BRANCH, "cuda", err);
     if (!rc && share)
         rc = store_fits(g, share->graph, err);

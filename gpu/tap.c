@@ -73,7 +73,7 @@ static enum tap_kind kind_of(enum measure m)
     static const enum tap_kind kinds[] = {
         [MEASURE_NORM] = TAP_NORM,   [MEASURE_MEAN] = TAP_MEAN,
         [MEASURE_STD] = TAP_STD,     [MEASURE_ZEROS] = TAP_ZEROS,
-        [MEASURE_CHANGE] = TAP_NORM,
+        [MEASURE_CHANGE] = TAP_NORM, [MEASURE_SAMPLES] = TAP_SAMPLES,
     };
 
     return kinds[m];
@@ -99,7 +99,9 @@ void tap_open(struct gpu_plan *p)
         row->n = count_of(p, g->taps[i]);
         row->real = (size_t)graph_elements(g, g->taps[i].value);
         row->kind = (int32_t)kind_of(g->taps[i].measure);
-        row->count = tap_partials(row->n, (enum tap_kind)row->kind);
+        row->parts = row->kind == TAP_SAMPLES
+                   ? graph_shape(g, g->taps[i].value).n : 1;
+        row->count = tap_partials(row->n, (enum tap_kind)row->kind, row->parts);
     }
 }
 
@@ -313,7 +315,8 @@ void tap_finish(struct gpu_plan *p, double *out, struct score *score)
 static double constant(struct tap tap, double x)
 {
     switch (tap.measure) {
-    case MEASURE_NORM:  return fabs(x);
+    case MEASURE_NORM:
+    case MEASURE_SAMPLES: return fabs(x);
     case MEASURE_MEAN:  return x;
     case MEASURE_ZEROS: return x == 0;
     default:            return 0;

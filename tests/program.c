@@ -16,8 +16,9 @@ static void program_path(char out[PATH_MAX])
     ssize_t n = readlink("/proc/self/exe", self, sizeof self - 1);
 
     self[n > 0 ? n : 0] = 0;
-    snprintf(out, PATH_MAX, "%.3000s/../worker/gradwatch-train",
-             dirname(self));
+    const char *other = getenv("GRADWATCH_TEST_WORKER");
+    snprintf(out, PATH_MAX, "%.3000s/%s", dirname(self),
+             other ? other : "../worker/gradwatch-train");
 }
 
 // In the child; does not return.

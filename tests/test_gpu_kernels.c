@@ -275,7 +275,7 @@ static void test_norms_of_any_size(void **state)
                               scales[i % 3], 0);
         rows[i] = (struct tap_segment){ .x = arrays[i].inside, .n = n,
             .real = n, .elem = (int32_t)arrays[i].elem, .first = first,
-            .count = tap_partials(n, TAP_NORM) };
+            .parts = 1, .count = tap_partials(n, TAP_NORM, 1) };
         first += rows[i].count;
         most = rows[i].count > most ? rows[i].count : most;
     }
@@ -324,7 +324,7 @@ static void check_measures(enum elem e)
         rows[i] = (struct tap_segment){ .x = a.inside, .n = N, .real = REAL,
             .elem = (int32_t)e, .kind = (int32_t)kinds[i], .first = first,
             .minus = i == 3 ? b.inside : NULL,
-            .count = tap_partials(N, kinds[i]) };
+            .parts = 1, .count = tap_partials(N, kinds[i], 1) };
         first += rows[i].count;
     }
     launch_tap_sums(rows, 4, 2, partials, NULL);
@@ -339,6 +339,41 @@ static void test_means_deviations_zeros_differences(void **state)
     (void)state;
     check_measures(ELEM_F32);
     check_measures(ELEM_BF16);
+}
+
+// The norm of each of several parts, which begin at odd places and are larger
+// than what one block adds up, or smaller.
+static void check_samples(enum elem e, int parts, size_t one)
+{
+    struct array a = array_new(e, (size_t)parts * one, 3, 1e-22f, 0);
+    struct tap_segment row = { .x = a.inside, .n = a.n, .real = a.n,
+        .elem = (int32_t)e, .kind = TAP_SAMPLES, .parts = parts,
+        .count = tap_partials(a.n, TAP_SAMPLES, parts) };
+    double *partials = xcalloc((size_t)row.count, sizeof *partials);
+    double got, want = 0;
+
+    for (int i = 0; i < parts; i++) {
+        double sum = 0;
+        for (size_t k = 0; k < one; k++)
+            sum += pow((double)a.x[(size_t)i * one + k], 2);
+        want += sqrt(sum);
+    }
+    launch_tap_sums(&row, 1, row.count, partials, NULL);
+    launch_tap_finish(&got, &row, 1, partials, NULL, NULL, NULL);
+    assert_true(fabs(got - want) <= 1e-12 * want);
+    array_free(&a);
+    free(partials);
+}
+
+static void test_norms_of_parts(void **state)
+{
+    (void)state;
+    for (int e = 0; e < ELEMS; e++) {
+        check_samples((enum elem)e, 1, 5);
+        check_samples((enum elem)e, 300, 7);    // more parts than threads
+        check_samples((enum elem)e, 3, 40001);
+        check_samples((enum elem)e, 2, 300000); // more than 8 blocks a part
+    }
 }
 
 // ---- input ------------------------------------------------------------------
@@ -481,6 +516,7 @@ int main(void)
         cmocka_unit_test(test_xent),
         cmocka_unit_test(test_norms_of_any_size),
         cmocka_unit_test(test_means_deviations_zeros_differences),
+        cmocka_unit_test(test_norms_of_parts),
         cmocka_unit_test(test_images_are_gathered_and_normalised),
         cmocka_unit_test(test_images_are_moved_as_on_the_cpu),
         cmocka_unit_test(test_images_are_resized_as_pillow_does),

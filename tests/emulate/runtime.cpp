@@ -1,23 +1,46 @@
 /* tests/emulate/runtime.cpp: as much of the CUDA runtime as gpu/ calls, on a
- * CPU. New memory is full of nans, so that what was never written shows;
- * what may not happen while a graph is captured aborts the program. */
+ * CPU. What is enqueued runs as late as a device may: when somebody waits for
+ * it, and no further than that; so a slot that is filled while its step is on
+ * its way, or a result that is read too early, shows. (On the stream NULL it
+ * runs at once.) New memory is full of nans, so that what was never written
+ * shows, too; what may not happen while a graph is captured aborts the program.
+ *
+ * GRADWATCH_EMULATED_BYTES is the device's memory; at the launch numbered
+ * GRADWATCH_EMULATED_LOSS it is lost: that and every later call fails.
+ */
 #include <launch.cuh>
 
 #include <cstdio>
 #include <cstdlib>
+#include <list>
 #include <map>
 #include <vector>
 
 typedef std::vector<std::function<void()>> work_list;
+struct pending { std::function<void()> work; cudaEvent_t event; };
 
-static work_list *capture;              // NULL: everything runs at once
+static std::list<pending> queue;        // in the order it was enqueued
+static work_list *capture;              // NULL: nothing is captured
 static cudaStream_t captured;           // where the capture began
 static std::map<cudaStream_t, work_list> aside;     // of other streams: not yet
                                                     // waited for
 static std::map<cudaEvent_t, cudaStream_t> recorded;
 static std::map<void *, size_t> blocks;
 static size_t bytes_held;
-static const size_t BYTES_TOTAL = (size_t)4 << 30;
+static cudaError_t lost;                // sticks
+static long launches;
+
+static size_t from_env(const char *name, size_t otherwise)
+{
+    const char *text = getenv(name);
+
+    return text ? strtoull(text, NULL, 10) : otherwise;
+}
+
+static size_t bytes_total()
+{
+    return from_env("GRADWATCH_EMULATED_BYTES", (size_t)4 << 30);
+}
 
 static void not_while_capturing(const char *what)
 {
@@ -29,12 +52,41 @@ static void not_while_capturing(const char *what)
 
 void emulate_enqueue(cudaStream_t stream, std::function<void()> work)
 {
-    if (!capture)
+    if (!capture && !stream)
         work();
+    else if (!capture)
+        queue.push_back({ work, NULL });
     else if (stream == captured)
         capture->push_back(work);
     else
         aside[stream].push_back(work);
+}
+
+static void run_next()
+{
+    pending next = queue.front();
+
+    queue.pop_front();
+    if (!lost)
+        next.work();
+}
+
+static void run_all()
+{
+    while (!queue.empty())
+        run_next();
+}
+
+static void run_until(cudaEvent_t e)
+{
+    bool waits = false;
+
+    for (const pending &p : queue)
+        waits = waits || p.event == e;
+    while (waits) {
+        waits = queue.front().event != e;
+        run_next();
+    }
 }
 
 extern "C" {
@@ -45,7 +97,9 @@ cudaError_t cudaMalloc(void **p, size_t bytes)
 {
     not_while_capturing("cudaMalloc");
     *p = NULL;
-    if (bytes > BYTES_TOTAL - bytes_held)
+    if (lost)
+        return lost;
+    if (bytes > bytes_total() - bytes_held)
         return cudaErrorMemoryAllocation;
     if (posix_memalign(p, 256, bytes ? bytes : 1))
         return cudaErrorMemoryAllocation;
@@ -62,6 +116,7 @@ cudaError_t cudaFree(void *p)
         return cudaSuccess;
     if (!blocks.count(p))
         return cudaErrorInvalidValue;
+    run_all();                          // waits for the device, as CUDA does
     bytes_held -= blocks[p];
     blocks.erase(p);
     free(p);
@@ -81,24 +136,24 @@ cudaError_t cudaFreeHost(void *p)
     return cudaSuccess;
 }
 
-cudaError_t cudaMemGetInfo(size_t *bytes_free, size_t *bytes_total)
+cudaError_t cudaMemGetInfo(size_t *left, size_t *total)
 {
-    *bytes_total = BYTES_TOTAL;
-    *bytes_free = BYTES_TOTAL - bytes_held;
-    return cudaSuccess;
+    *total = bytes_total();
+    *left = *total - bytes_held;
+    return lost;
 }
 
 cudaError_t cudaMemcpyAsync(void *to, const void *from, size_t bytes,
                             cudaMemcpyKind, cudaStream_t s)
 {
     emulate_enqueue(s, [=] { memmove(to, from, bytes); });
-    return cudaSuccess;
+    return lost;
 }
 
 cudaError_t cudaMemsetAsync(void *to, int byte, size_t bytes, cudaStream_t s)
 {
     emulate_enqueue(s, [=] { memset(to, byte, bytes); });
-    return cudaSuccess;
+    return lost;
 }
 
 // ---- streams, events, graphs ------------------------------------------------
@@ -118,7 +173,8 @@ cudaError_t cudaStreamDestroy(cudaStream_t s)
 cudaError_t cudaStreamSynchronize(cudaStream_t)
 {
     not_while_capturing("cudaStreamSynchronize");
-    return cudaSuccess;
+    run_all();
+    return lost;
 }
 
 cudaError_t cudaStreamWaitEvent(cudaStream_t s, cudaEvent_t e, unsigned)
@@ -147,7 +203,9 @@ cudaError_t cudaEventDestroy(cudaEvent_t e)
 cudaError_t cudaEventRecord(cudaEvent_t e, cudaStream_t s)
 {
     recorded[e] = s;
-    return cudaSuccess;
+    if (!capture)
+        queue.push_back({ [] { }, e });
+    return lost;
 }
 
 cudaError_t cudaEventRecordWithFlags(cudaEvent_t, cudaStream_t, unsigned)
@@ -155,10 +213,11 @@ cudaError_t cudaEventRecordWithFlags(cudaEvent_t, cudaStream_t, unsigned)
     return cudaSuccess;
 }
 
-cudaError_t cudaEventSynchronize(cudaEvent_t)
+cudaError_t cudaEventSynchronize(cudaEvent_t e)
 {
     not_while_capturing("cudaEventSynchronize");
-    return cudaSuccess;
+    run_until(e);
+    return lost;
 }
 
 cudaError_t cudaEventElapsedTime(float *millis, cudaEvent_t, cudaEvent_t)
@@ -194,12 +253,17 @@ cudaError_t cudaGraphInstantiate(cudaGraphExec_t *e, cudaGraph_t g,
     return cudaSuccess;
 }
 
-cudaError_t cudaGraphLaunch(cudaGraphExec_t e, cudaStream_t)
+cudaError_t cudaGraphLaunch(cudaGraphExec_t e, cudaStream_t s)
 {
     not_while_capturing("cudaGraphLaunch");
-    for (auto &work : *(work_list *)e)
-        work();
-    return cudaSuccess;
+    emulate_enqueue(s, [=] {
+        if (++launches == (long)from_env("GRADWATCH_EMULATED_LOSS", 0))
+            lost = cudaErrorIllegalAddress;
+        for (auto &work : *(work_list *)e)
+            if (!lost)
+                work();
+    });
+    return lost;
 }
 
 cudaError_t cudaGraphDestroy(cudaGraph_t g)
@@ -210,6 +274,7 @@ cudaError_t cudaGraphDestroy(cudaGraph_t g)
 
 cudaError_t cudaGraphExecDestroy(cudaGraphExec_t e)
 {
+    run_all();
     delete (work_list *)e;
     return cudaSuccess;
 }
@@ -219,7 +284,7 @@ cudaError_t cudaGraphExecDestroy(cudaGraphExec_t e)
 cudaError_t cudaGetDeviceCount(int *n)
 {
     *n = 1;
-    return cudaSuccess;
+    return lost;
 }
 
 cudaError_t cudaGetDevice(int *device)
@@ -237,18 +302,20 @@ cudaError_t cudaGetDeviceProperties(struct cudaDeviceProp *p, int)
 {
     memset(p, 0, sizeof *p);
     snprintf(p->name, sizeof p->name, "emulated on a CPU");
-    p->totalGlobalMem = BYTES_TOTAL;
+    p->totalGlobalMem = bytes_total();
     return cudaSuccess;
 }
 
 cudaError_t cudaGetLastError(void)
 {
-    return cudaSuccess;
+    return lost;
 }
 
 const char *cudaGetErrorString(cudaError_t e)
 {
-    return e == cudaErrorMemoryAllocation ? "out of memory" : "no error";
+    return e == cudaErrorMemoryAllocation ? "out of memory"
+         : e == cudaErrorIllegalAddress ? "an illegal memory access was "
+                                          "encountered" : "no error";
 }
 
 }
