@@ -104,18 +104,86 @@ test('cancel and remove ask first', async () => {
   await page.close();
 });
 
-test('pause, resume and clone', async () => {
+test('pause and resume, in the list and above the views', async () => {
   const id = await daemon.submit({ ...LONG, name: 'steered' });
   const { page, wrong } = await openPage(browser, daemon.url);
   await row(page, id).getByText('running').waitFor();
   await page.getByLabel(`pause job ${id}`).click();
   await row(page, id).getByText('paused').waitFor({ timeout: 60000 });
+  await page.getByRole('link', { name: 'steered' }).click();
   await page.getByLabel(`resume job ${id}`).click();
-  await row(page, id).getByText('running').waitFor({ timeout: 60000 });
+  await page.locator('.badge', { hasText: 'running' }).waitFor({ timeout: 60000 });
+  await daemon.cancel(id);
+  await page.locator('.badge', { hasText: 'cancelled' }).waitFor();
+  await page.getByLabel(`remove job ${id}`).click();
+  await page.getByRole('button', { name: 'Yes, remove it' }).click();
+  await page.getByRole('heading', { name: 'Jobs' }).waitFor();
+  await row(page, id).waitFor({ state: 'detached' });
+  assert.deepEqual(wrong, []);
+  await page.close();
+});
+
+test('a clone begins as the job was, and sends only what was changed', async () => {
+  const id = await daemon.train({ ...TINY, name: 'first of its kind',
+    train: { epochs: 1, seed: 5 } });
+  const { page, wrong } = await openPage(browser, daemon.url);
+  const sent = [];
+  page.on('request', (r) => {
+    if (r.url().endsWith(`/jobs/${id}/clone`)) sent.push(r.postDataJSON());
+  });
   await page.getByLabel(`clone job ${id}`).click();
-  await row(page, id + 1).waitFor();
-  for (const one of [id + 1, id]) await daemon.cancel(one);
-  await row(page, id).getByText('cancelled').waitFor();
+  await page.waitForURL(new RegExp(`#/submit\\?from=${id}$`));
+  await page.reload();
+  await page.getByRole('heading', { name: `Clone of first of its kind (${id})` }).waitFor();
+  assert.equal(await page.getByLabel('train.seed').inputValue(), '5');
+  await page.getByLabel('train.lr').fill('0.5');
+  await page.getByLabel('name').fill('second of its kind');
+  await page.getByRole('status', { name: 'What it would be' }).getByText('parameters used').waitFor();
+  await shoot(page, 'clone');
+  await page.getByRole('button', { name: 'Submit', exact: true }).click();
+  await page.waitForURL(new RegExp(`#/jobs/${id + 1}$`));
+  assert.deepEqual(sent, [{ name: 'second of its kind', train: { lr: 0.5 } }]);
+  const { spec } = await daemon.api(`/jobs/${id}`), { spec: twin } = await daemon.api(`/jobs/${id + 1}`);
+  assert.deepEqual(twin, { ...spec, name: 'second of its kind', train: { ...spec.train, lr: 0.5 } });
+  await daemon.waitFor(id + 1);
+  assert.deepEqual(wrong, []);
+  await page.close();
+});
+
+test('jobs that wait get another place and priority', async () => {
+  const ids = [];
+  for (const name of ['ahead', 'one', 'two']) ids.push(await daemon.submit({ ...LONG, name }));
+  const [ahead, one, two] = ids;
+  const { page, wrong } = await openPage(browser, daemon.url);
+  await row(page, ahead).getByText('running').waitFor();
+  const edited = page.waitForResponse((r) => r.request().method() === 'PATCH');
+  await page.getByLabel(`priority of job ${two}`).fill('7');
+  await page.keyboard.press('Enter');
+  await edited;
+  assert.equal((await daemon.api(`/jobs/${two}`)).spec.priority, 7);
+  await shoot(page, 'queue');
+  const moved = page.waitForResponse((r) => r.url().endsWith(`/jobs/${two}/move`));
+  await page.getByLabel(`last job ${two}`).click();
+  assert.equal((await moved).status(), 202);
+  // At the end, it has the priority of the one before it.
+  await page.waitForFunction((label) =>
+    document.querySelector(`[aria-label="${label}"]`).value === '0', `priority of job ${two}`);
+  for (const id of [two, one, ahead]) await daemon.cancel(id);
+  await row(page, ahead).getByText('cancelled').waitFor();
+  assert.deepEqual(wrong, []);
+  await page.close();
+});
+
+test('a button stays the same while its job goes on', async () => {
+  const id = await daemon.submit({ ...LONG, name: 'busy' });
+  const { page, wrong } = await openPage(browser, daemon.url);
+  await row(page, id).locator('progress').waitFor();
+  const button = await page.getByLabel(`cancel job ${id}`).elementHandle();
+  const before = await row(page, id).locator('td').nth(4).innerHTML();
+  await page.waitForFunction(([selector, was]) => document.querySelector(selector).innerHTML !== was,
+    [`tr[data-job="${id}"] td:nth-child(5)`, before]);
+  assert.equal(await button.evaluate((e) => e.isConnected), true);
+  await daemon.cancel(id);
   assert.deepEqual(wrong, []);
   await page.close();
 });
@@ -139,7 +207,7 @@ test('jobs are picked and compared by keyboard alone', async () => {
   const { page, wrong } = await openPage(browser, daemon.url);
   await row(page, 1).waitFor();
   for (const id of [2, 1]) {
-    await page.getByLabel(`compare job ${id}`).focus();
+    await page.getByLabel(`compare job ${id}`, { exact: true }).focus();
     await page.keyboard.press('Space');
   }
   await page.getByRole('link', { name: 'Compare 2 jobs' }).focus();

@@ -36,18 +36,23 @@ export const getComparison = (ids, parameters = {}) =>
   ask(`/compare${query({ jobs: ids.join(','), ...parameters })}`);
 export const submitJob = (spec) => ask('/jobs', { method: 'POST', body: spec });
 export const tryJob = (spec) => ask('/jobs?dry_run=true', { method: 'POST', body: spec });
-export const actOnJob = (id, action) =>
-  ask(`/jobs/${id}/${action}`, { method: 'POST', body: action === 'clone' ? {} : undefined });
+export const actOnJob = (id, action) => ask(`/jobs/${id}/${action}`, { method: 'POST' });
+// patch: only what changes (RFC 7386), null for what a field is by default.
+export const cloneJob = (id, patch) => ask(`/jobs/${id}/clone`, { method: 'POST', body: patch });
+export const moveJob = (id, place) => ask(`/jobs/${id}/move`, { method: 'POST', body: place });
+export const editJob = (id, changes) => ask(`/jobs/${id}`, { method: 'PATCH', body: changes });
 export const removeJob = (id) => ask(`/jobs/${id}`, { method: 'DELETE' });
 
 // What the daemon says of itself in OpenAPI's words:
 //   spec       the schema of a job, or null where it does not say
-//   can(name)  whether that can be done to a job: POST /jobs/{id}/name
+//   can(name)  whether that can be done to a job: POST /jobs/{id}/name, or
+//              DELETE for 'remove'
 export async function describe() {
   const { links } = await getRoot();
   const api = links.openapi ? await ask(links.openapi.slice(BASE.length)) : null;
   return { spec: api?.components.schemas.JobSpec ?? null,
-    can: (name) => api?.paths[`${BASE}/jobs/{id}/${name}`]?.post !== undefined };
+    can: (name) => name === 'remove' ? api?.paths[`${BASE}/jobs/{id}`]?.delete !== undefined
+      : api?.paths[`${BASE}/jobs/{id}/${name}`]?.post !== undefined };
 }
 
 // An address of the API as evidence gives it, in words of the page:

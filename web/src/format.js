@@ -38,3 +38,10 @@ export function duration(seconds) {
 export function clock(text) {
   return text ? new Date(text).toLocaleString() : '–';
 }
+
+// Only the hour and minute of today's.
+export function time(text) {
+  const at = new Date(text);
+  return at.toDateString() === new Date().toDateString()
+    ? at.toLocaleTimeString([], { hour: '2-digit', minute: '2-digit' }) : at.toLocaleString();
+}

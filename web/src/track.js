@@ -55,6 +55,9 @@ function enqueue(track, act) {
   return track.work;
 }
 
+// The job itself, where no event tells of it: its name and priority.
+export const refresh = (track) => enqueue(track, async () => { track.job = await getJob(track.id); });
+
 // Shows another quantity from now on.
 export function setQuantity(track, wanted) {
   const quantity = pickQuantity(track.job, wanted);

@@ -1,13 +1,14 @@
 // One job, or several compared: what it is doing, and the views of its records
 // behind tabs.
 import { address, writeAddress } from '../address.js';
-import { getComparison, getRoot } from '../api.js';
+import { describe, getComparison, getRoot } from '../api.js';
 import { h, replace, setText } from '../dom.js';
 import { duration, norm, percent, rate } from '../format.js';
 import { ink } from '../palette.js';
 import { saveGif, saveWebm } from '../save.js';
-import { epochsOf, hasEnded, needHistograms, openTrack, setQuantity } from '../track.js';
+import { epochsOf, hasEnded, needHistograms, openTrack, refresh, setQuantity } from '../track.js';
 import { VIEWS, viewOf } from '../views/index.js';
+import { actionButtons } from './actions.js';
 import { makeControls } from './controls.js';
 import { makeFigure } from './figure.js';
 import { badge } from './jobs.js';
@@ -30,7 +31,10 @@ export async function jobPage(ids, root, onState, { path, state }) {
     writeAddress(path, page.state);
     redraw();
   };
-  page.tracks = await Promise.all(ids.map((id) => openTrack(id, state.quantity, redraw, onState)));
+  const [api, ...tracks] = await Promise.all([describe(),
+    ...ids.map((id) => openTrack(id, state.quantity, redraw, onState))]);
+  page.can = api.can;
+  page.tracks = tracks;
   build(page, root);
   draw(page);
   const scheme = matchMedia('(prefers-color-scheme: dark)');
@@ -81,7 +85,8 @@ function compare(page) {
 
 function build(page, root) {
   page.heads = page.tracks.map((track) =>
-    h('section', { class: 'panel job-head', 'data-job': track.id }));
+    h('section', { class: 'panel job-head', 'data-job': track.id }, h('div', { class: 'facts-of' }),
+      h('div', { class: 'doings' })));
   page.tabs = VIEWS.map((view) => ({ view, link: h('a', {}, view.label) }));
   page.controls = makeControls(page.change);
   page.text = h('p', { class: 'quiet explain' });
@@ -106,7 +111,7 @@ function context(page, state = page.state) {
 
 function draw(page) {
   const view = viewOf(page.state), ctx = context(page);
-  page.tracks.forEach((track, i) => drawHead(page.heads[i], track, ctx.epochOf(track)));
+  page.tracks.forEach((track, i) => drawHead(page, page.heads[i], track, ctx.epochOf(track)));
   for (const tab of page.tabs) {
     tab.link.hidden = tab.view.shown ? !tab.view.shown(page.tracks) : false;
     const href = address(page.path, { ...page.state, view: tab.view.id });
@@ -176,7 +181,7 @@ function frames(page) {
       .filter((chart) => !chart.key.startsWith('early')) }));
 }
 
-function drawHead(head, track, epoch) {
+function drawHead(page, head, track, epoch) {
   const { job, loading, verdict } = track, progress = job.progress ?? {};
   const steps = (progress.epochs ?? 0) * (progress.steps_per_epoch ?? 0);
   const done = job.state === 'done' ? 1
@@ -184,21 +189,40 @@ function drawHead(head, track, epoch) {
   // Of the epoch that is shown; of the running one, what it has so far.
   const of = (epoch?.complete && track.training.find((e) => e.epoch === epoch.epoch)) || job;
   const facts = [
+    job.state === 'queued' && job.waiting_for ? `waits for ${job.waiting_for}` : null,
     loading ? `decoding images: ${loading.images} of ${loading.of}` : null,
     epoch ? `epoch ${epoch.epoch}${epoch.complete ? '' : ', running'}` : null,
     hasEnded(job) ? null : rate(progress.images_per_second),
     hasEnded(job) || !progress.eta_seconds ? null : `${duration(progress.eta_seconds)} left`,
     `loss ${norm(of.loss)}`, `accuracy ${percent(of.accuracy)}`,
   ].filter(Boolean);
-  const shown = JSON.stringify([job.name, job.state, done, facts, verdict?.verdict, verdict?.summary,
-    job.error]);
-  if (head.shown === shown) return;
-  head.shown = shown;
-  replace(head,
+  const [said, doings] = head.children;
+  redrawn(said, [job.name, job.state, done, facts, verdict?.verdict, verdict?.summary, job.error], () => [
     h('div', { class: 'row' }, h('h1', {}, nameOf(track)), badge(job.state),
       verdict ? badge(verdict.verdict) : null),
     h('progress', { max: 1, value: done, 'aria-label': `progress of job ${job.id}` }),
     h('p', { class: 'quiet facts' }, facts.join(' · ')),
     verdict ? h('p', { class: 'summary' }, verdict.summary) : null,
-    job.error ? h('p', { class: 'error', role: 'alert' }, job.error.message) : null);
+    job.error ? h('p', { class: 'error', role: 'alert' }, job.error.message) : null]);
+  redrawn(doings, [job.name, job.state, job.spec.priority], () => actionsOf(page, track));
+}
+
+// Draws an element's children anew when what they are made of has changed.
+function redrawn(element, of, make) {
+  const key = JSON.stringify(of);
+  if (element.made === key) return;
+  element.made = key;
+  replace(element, make());
+}
+
+// A job that is gone is no longer here to see.
+function actionsOf(page, track) {
+  const error = h('p', { class: 'error', role: 'alert', hidden: true });
+  return [actionButtons(track.job, page.can, (_, name) => {
+    if (name === 'remove') location.hash = address('/');
+    else refresh(track);
+  }, ({ message }) => {
+    error.textContent = message;
+    error.hidden = false;
+  }), error];
 }

@@ -1,26 +1,13 @@
 // The list of jobs: newest first, live, with what can be done to them.
 import { address, writeAddress } from '../address.js';
-import { actOnJob, describe, follow, listJobs, removeJob } from '../api.js';
-import { confirm, h, labelled, replace, scroller, select } from '../dom.js';
-import { clock, duration, norm, percent, rate } from '../format.js';
+import { describe, follow, listJobs } from '../api.js';
+import { h, labelled, replace, scroller, select } from '../dom.js';
+import { clock, duration, norm, percent, rate, time } from '../format.js';
+import { actionButtons, STATES } from './actions.js';
 
 const PAGE = 100, LOOK_MILLIS = 250;
-const STATES = ['queued', 'starting', 'running', 'paused', 'done', 'failed', 'cancelled', 'diverged'];
-const ENDED = ['done', 'failed', 'cancelled', 'diverged'];
 const HEADS = ['Compare', 'Id', 'Name', 'State', 'Progress', 'Rate', 'Remaining', 'Loss',
   'Accuracy', 'Created', 'Actions'];
-
-// What can be done in which states, where the daemon has a route for it.
-const ACTIONS = [
-  { name: 'pause', states: ['queued', 'running'] },
-  { name: 'resume', states: ['paused'] },
-  { name: 'clone', states: STATES },
-  { name: 'cancel', states: ['queued', 'starting', 'running', 'paused'],
-    ask: 'What it has not trained yet is lost.' },
-  { name: 'remove', states: ENDED, ask: 'Its records are deleted and cannot be brought back.' },
-];
-
-const ALWAYS = ['cancel', 'remove'];
 
 export async function jobsPage(root, onState, { state }) {
   const page = { state, picked: new Set(), jobs: [], next: null, pages: 1, rows: new Map(),
@@ -101,25 +88,24 @@ async function load(page) {
 const matches = (job, text) => !text || [String(job.id), job.name, job.spec.model.arch]
   .some((word) => word.toLowerCase().includes(text.toLowerCase()));
 
-// Rows keep their elements, so that focus and ticks stay while jobs go on.
+// Rows and cells keep their elements while they stay the same, so that focus,
+// ticks and clicks are not lost while jobs go on.
 function draw(page) {
   const { q = '', state = '' } = page.state;
   if (document.activeElement !== page.search) page.search.value = q;
   page.filter.value = state;
   const shown = page.jobs.filter((job) => matches(job, q));
   const rows = shown.map((job) => {
-    const known = page.rows.get(job.id), text = JSON.stringify(job);
-    if (known?.text === text) return known.row;
-    const row = known?.row ?? h('tr', { 'data-job': job.id });
+    const row = page.rows.get(job.id) ?? h('tr', { 'data-job': job.id }, HEADS.map(() => h('td')));
+    page.rows.set(job.id, row);
     fillRow(row, page, job);
-    page.rows.set(job.id, { row, text });
     return row;
   });
   if (rows.length !== page.body.children.length || rows.some((r, i) => r !== page.body.children[i]))
     replace(page.body, rows);
   page.more.hidden = !page.next;
   page.empty.hidden = shown.length > 0;
-  replace(page.empty, ...(q || state ? ['No job fits.']
+  if (shown.length === 0) replace(page.empty, ...(q || state ? ['No job fits.']
     : ['No jobs yet. Begin here with ', h('a', { href: address('/submit') }, 'a new job'),
       ' or in a shell: ', h('code', {}, 'gradwatch submit --preset demo')]));
   drawCompare(page);
@@ -132,8 +118,7 @@ function drawCompare(page) {
   page.compare.textContent = `Compare ${ids.length} jobs`;
 }
 
-function fillRow(row, page, job) {
-  const running = job.state === 'running', { progress } = job;
+function pickBox(page, job) {
   const box = h('input', { type: 'checkbox', checked: page.picked.has(job.id),
     'aria-label': `compare job ${job.id}`,
     onchange: () => {
@@ -141,16 +126,41 @@ function fillRow(row, page, job) {
       else page.picked.delete(job.id);
       drawCompare(page);
     } });
-  const cells = [box, String(job.id), h('a', { href: address(`/jobs/${job.id}`) }, job.name),
-    badge(job.state), progressBar(job, progress),
-    running ? rate(progress?.images_per_second) : '',
-    running ? duration(progress?.eta_seconds) : '',
-    norm(job.loss), percent(job.accuracy), clock(job.created_at), actions(page, job)];
-  const focused = row.contains(document.activeElement)
-    ? document.activeElement.getAttribute('aria-label') : null;
-  replace(row, cells.map((cell) => h('td', {}, cell)));
-  if (focused) [...row.querySelectorAll('[aria-label]')]
-    .find((e) => e.getAttribute('aria-label') === focused)?.focus();
+  return box;
+}
+
+// What a cell shows is drawn anew only when what it is made of has changed.
+function fillRow(row, page, job) {
+  const running = job.state === 'running', { progress } = job;
+  const cells = [
+    [[], () => pickBox(page, job)],
+    [[], () => String(job.id)],
+    [[job.name], () => h('a', { href: address(`/jobs/${job.id}`) }, job.name)],
+    [[job.state, job.waiting_for, job.expected], () => stateOf(job)],
+    [[job.state, progress], () => progressBar(job, progress)],
+    [[running && progress], () => running ? rate(progress?.images_per_second) : ''],
+    [[running && progress], () => running ? duration(progress?.eta_seconds) : ''],
+    [[job.loss], () => norm(job.loss)],
+    [[job.accuracy], () => percent(job.accuracy)],
+    [[], () => clock(job.created_at)],
+    [[job.state, job.name, job.spec.priority], () => actions(page, job)],
+  ];
+  row.made ??= [];
+  cells.forEach(([of, make], i) => {
+    const key = JSON.stringify(of);
+    if (row.made[i] === key) return;
+    row.made[i] = key;
+    row.cells[i].replaceChildren(make());
+  });
+}
+
+// Of a job that waits, also what for, and when its turn is expected.
+function stateOf(job) {
+  const start = job.expected?.start_at;
+  return h('span', {}, badge(job.state), job.state === 'queued' && job.waiting_for
+    ? h('span', { class: 'hint' }, `waits for ${job.waiting_for}`) : null,
+  job.state === 'queued' && start
+    ? h('span', { class: 'hint' }, `starts at about ${time(start)}`) : null);
 }
 
 function progressBar(job, progress) {
@@ -162,29 +172,18 @@ function progressBar(job, progress) {
 }
 
 function actions(page, job) {
-  const able = ACTIONS.filter((a) => a.states.includes(job.state)
-    && (ALWAYS.includes(a.name) || page.can(a.name)));
-  return h('span', { class: 'row actions' }, able.map((action) => h('button', { type: 'button',
-    'aria-label': `${action.name} job ${job.id}`, onclick: () => act(page, job, action) }, action.name)));
-}
-
-async function act(page, job, { name, ask }) {
-  const question = `${name[0].toUpperCase()}${name.slice(1)} job ${job.id}, “${job.name}”?`;
-  if (ask && !await confirm(`${question} ${ask}`, `Yes, ${name} it`)) return;
-  page.error.hidden = true;
-  try {
+  return actionButtons(job, page.can, (_, name) => {
     if (name === 'remove') {
-      await removeJob(job.id);
       page.picked.delete(job.id);
       page.rows.delete(job.id);
-    } else {
-      await actOnJob(job.id, name);
     }
-  } catch (error) {
+    page.error.hidden = true;
+    page.look();
+  }, (error) => {
     page.error.textContent = error.message;
     page.error.hidden = false;
-  }
-  page.look();
+    page.look();
+  });
 }
 
 export function badge(state) {

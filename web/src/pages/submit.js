@@ -1,8 +1,9 @@
 // A new job, or the pair with and without skips. The form is what the daemon
 // says a job is: fields, words and limits from its OpenAPI document, values of
-// a preset from a dry run, and the last word on what was typed from another.
+// a preset (or of the job that is cloned) from a dry run, and the last word on
+// what was typed from another. Only what was changed is sent.
 import { address, writeAddress } from '../address.js';
-import { describe, submitJob, tryJob } from '../api.js';
+import { cloneJob, describe, getJob, submitJob, tryJob } from '../api.js';
 import { h, labelled, replace, scroller, select, table } from '../dom.js';
 
 const FIRST = ['name', 'model.arch', 'model.skip', 'model.norm', 'model.width', 'data.image_size',
@@ -10,22 +11,22 @@ const FIRST = ['name', 'model.arch', 'model.skip', 'model.norm', 'model.width', 
 const WAIT_MILLIS = 300;
 
 export async function submitPage(root, onState, { path, state }) {
-  const page = { path, preset: state.preset ?? 'tiny', fields: new Map(), timer: null, turn: 0,
+  const page = { path, base: null, from: null, fields: new Map(), timer: null, turn: 0,
     form: h('form', { class: 'submit', onsubmit: (e) => { e.preventDefault(); send(page, false); },
       oninput: () => plan(page) }),
     plan: h('div', { class: 'panel plan', role: 'status', 'aria-label': 'What it would be' }),
     error: h('p', { class: 'error', role: 'alert', hidden: true }) };
   page.schema = (await describe()).spec;
-  const presets = page.schema?.properties.preset?.enum ?? [page.preset];
-  const preset = select(presets.map((p) => [p, p]), page.preset, (value) => choose(page, value).catch(showIn(page)));
-
-  page.presetBox = preset;
-  replace(root, h('div', { class: 'row' }, h('h1', {}, 'New job'),
-    h('a', { href: address('/') }, 'All jobs')),
-  h('div', { class: 'row controls' }, labelled('Preset', preset)), page.form, page.error, page.plan);
-  await choose(page, page.preset);
+  page.title = h('h1');
+  const presets = page.schema?.properties.preset?.enum ?? ['tiny'];
+  page.presetBox = select(presets.map((p) => [p, p]), '',
+    (value) => choose(page, { preset: value }).catch(showIn(page)));
+  page.presetRow = h('div', { class: 'row controls' }, labelled('Preset', page.presetBox));
+  replace(root, h('div', { class: 'row' }, page.title, h('a', { href: address('/') }, 'All jobs')),
+    page.presetRow, page.form, page.error, page.plan);
+  await choose(page, state);
   return {
-    navigate: (next) => choose(page, next.preset ?? 'tiny').catch(showIn(page)),
+    navigate: (next) => choose(page, next).catch(showIn(page)),
     close: () => clearTimeout(page.timer),
   };
 }
@@ -38,16 +39,21 @@ function flat(value, path = '') {
     ? flat(v, `${path}${name}.`) : [[`${path}${name}`, v]]);
 }
 
-async function choose(page, preset) {
-  page.preset = preset;
+// state: {preset}, or {from}: the id of the job that is cloned.
+async function choose(page, { preset = 'tiny', from }) {
+  const job = from ? await getJob(from) : null;
+  page.from = job?.id ?? null;
+  page.base = job?.spec ?? { preset };
   page.presetBox.value = preset;
-  writeAddress(page.path, { preset });
-  const answer = await tryJob({ preset });
+  page.presetRow.hidden = job !== null;
+  page.title.textContent = job ? `Clone of ${job.name} (${job.id})` : 'New job';
+  writeAddress(page.path, job ? { from: job.id } : { preset });
+  const answer = await tryJob(page.base);
   const fields = flat(answer.spec);
   page.fields = new Map(fields.map(([path, value]) =>
     [path, makeField(path, value, schemaOf(page.schema, path))]));
   // These the daemon fills in from others, so that they are empty here.
-  for (const path of ['name', 'model.classes']) page.fields.get(path)?.clear();
+  for (const path of job ? [] : ['name', 'model.classes']) page.fields.get(path)?.clear();
   const part = (paths) => h('div', { class: 'grid' },
     paths.filter((p) => page.fields.has(p)).map((p) => page.fields.get(p).element));
   replace(page.form, part(FIRST),
@@ -71,7 +77,7 @@ function limitsOf(schema) {
   return schema.maxLength ? `at most ${schema.maxLength} characters` : '';
 }
 
-// value: the preset's. read(): undefined when it is as the preset has it.
+// value: the preset's or the job's. read(): undefined when it is still that.
 function makeField(path, value, schema) {
   const text = value === null ? '' : typeof value === 'string' ? value : JSON.stringify(value);
   const choices = typeof value === 'boolean' ? ['true', 'false'] : schema.enum;
@@ -109,13 +115,25 @@ function parse(text, was) {
   }
 }
 
-function specOf(page) {
-  const spec = { preset: page.preset };
+// What was changed, as a merge patch.
+function changesOf(page) {
+  const changes = {};
   for (const [path, field] of page.fields) {
     const value = field.read();
-    if (value !== undefined) put(spec, path, value);
+    if (value !== undefined) put(changes, path, value);
   }
-  return spec;
+  return changes;
+}
+
+// RFC 7386.
+function merge(to, patch) {
+  const merged = { ...to };
+  for (const [name, value] of Object.entries(patch)) {
+    if (value === null) delete merged[name];
+    else merged[name] = value && typeof value === 'object' && !Array.isArray(value)
+      ? merge(merged[name] ?? {}, value) : value;
+  }
+  return merged;
 }
 
 function put(spec, path, value) {
@@ -131,7 +149,7 @@ function plan(page) {
   page.timer = setTimeout(async () => {
     const mine = ++page.turn;
     try {
-      const answer = await tryJob(specOf(page));
+      const answer = await tryJob(merge(page.base, changesOf(page)));
       if (mine === page.turn) showPlan(page, answer);
     } catch (error) {
       if (mine === page.turn) showErrors(page, error);
@@ -170,14 +188,18 @@ function showErrors(page, error) {
   replace(page.plan);
 }
 
+// A pair is named with the ends that tell its jobs apart, unless the daemon
+// names it.
 async function send(page, pair) {
-  const spec = specOf(page);
-  const specs = pair ? [false, true].map((skip) => ({ ...spec, model: { ...spec.model, skip } })) : [spec];
-  if (pair && spec.name) specs.forEach((s, i) => { s.name = `${spec.name} ${i ? 'skip' : 'no-skip'}`; });
+  const changes = changesOf(page);
+  const patches = pair ? [false, true].map((skip) => merge(changes, { model: { skip } })) : [changes];
+  if (pair && changes.name)
+    patches.forEach((p, i) => { p.name = `${changes.name} ${i ? 'skip' : 'no-skip'}`; });
   try {
-    for (const one of specs) await tryJob(one);
+    for (const one of patches) await tryJob(merge(page.base, one));
     const ids = [];
-    for (const one of specs) ids.push((await submitJob(one)).id);
+    for (const one of patches)
+      ids.push((await (page.from ? cloneJob(page.from, one) : submitJob(merge(page.base, one)))).id);
     location.hash = address(`/jobs/${ids.join(',')}`);
   } catch (error) {
     showErrors(page, error);

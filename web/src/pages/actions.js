@@ -1,0 +1,56 @@
+// What can be done to a job, as buttons: in the list of jobs and above the
+// views of a job. Nothing that cannot be undone happens without a second look.
+import { address } from '../address.js';
+import { actOnJob, editJob, moveJob, removeJob } from '../api.js';
+import { confirm, h } from '../dom.js';
+
+export const STATES = ['queued', 'starting', 'running', 'paused', 'done', 'failed', 'cancelled',
+  'diverged'];
+const ENDED = ['done', 'failed', 'cancelled', 'diverged'];
+
+// In which states; route: what the daemon must have for it, where it is not
+// the name; act(job): a promise.
+const ACTIONS = [
+  { name: 'pause', states: ['queued', 'running'] },
+  { name: 'resume', states: ['paused'] },
+  { name: 'last', states: ['queued'], route: 'move', title: 'to the end of the queue',
+    act: (job) => moveJob(job.id, { before: null }) },
+  { name: 'cancel', states: ['queued', 'starting', 'running', 'paused'],
+    ask: 'What it has not trained yet is lost.' },
+  { name: 'remove', states: ENDED, act: (job) => removeJob(job.id),
+    ask: 'Its records are deleted and cannot be brought back.' },
+];
+
+// Which of a waiting job's turn it is: the higher goes first.
+function priorityBox(job, run) {
+  const box = h('input', { type: 'number', class: 'priority', value: job.spec.priority ?? 0,
+    min: -100, max: 100, step: 1, 'aria-label': `priority of job ${job.id}`,
+    title: 'priority: the higher goes first',
+    onchange: () => run(() => editJob(job.id, { priority: box.valueAsNumber })) });
+  return box;
+}
+
+// can(route): whether the daemon has it. done(job, action name): after it was
+// done; failed(error): when it was not.
+export function actionButtons(job, can, done, failed) {
+  const run = async (name, act) => {
+    try {
+      await act();
+      done(job, name);
+    } catch (error) {
+      failed(error);
+    }
+  };
+  const able = ACTIONS.filter((a) => a.states.includes(job.state) && can(a.route ?? a.name));
+  const press = async ({ name, ask, act }) => {
+    const question = `${name[0].toUpperCase()}${name.slice(1)} job ${job.id}, “${job.name}”?`;
+    if (ask && !await confirm(`${question} ${ask}`, `Yes, ${name} it`)) return;
+    await run(name, () => act ? act(job) : actOnJob(job.id, name));
+  };
+  return h('span', { class: 'row actions' },
+    job.state === 'queued' ? priorityBox(job, (act) => run('priority', act)) : null,
+    able.map((action) => h('button', { type: 'button', title: action.title,
+      'aria-label': `${action.name} job ${job.id}`, onclick: () => press(action) }, action.name)),
+    can('clone') ? h('a', { class: 'button', 'aria-label': `clone job ${job.id}`,
+      title: 'once more, with changes', href: address('/submit', { from: job.id }) }, 'clone') : null);
+}
