@@ -24,6 +24,8 @@ struct group {
                                         // the group's in[1]
     bool  relu;                         // last is a fused relu
     val   in[MAX_IN], out;
+    struct buffer *added;               // what backward adds to in[0]'s
+                                        // gradient, where it is kept apart
     void *state;                        // the op's own; freed by the plan
 };
 

@@ -41,7 +41,7 @@ static void conv_setup(struct gpu_plan *p, struct group *g)
     if (p->grad[g->in[0]]) {
         choose(p, g, DNN_DX);
         if (plan_adds(p, g, 0) && !(st->late = plan_late(p, g)))
-            st->dx = plan_like(p, g->in[0]);
+            g->added = st->dx = plan_like(p, g->in[0]);
     }
     if (plan_node(p, g)->at.conv.bias) {
         st->partial = plan_bytes(p, kernel_partials(plan_grid(y)) *

@@ -258,8 +258,6 @@ static int gpu_compile(const struct graph *g, const struct plan_opts *o,
     int rc = check_opts(o, share, err);
 
     *out = NULL;
-    if (!rc)
-        rc = graph_without(g, MEASURE_BRANCH, "cuda", err);
     if (!rc && share)
         rc = store_fits(g, share->graph, err);
     if (rc)

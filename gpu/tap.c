@@ -1,7 +1,8 @@
 /* gpu/tap.c: tables of segments: one by tap, for the end of a step, and two of
  * the parameters', for what one launch measures before the update and one
  * behind it. A gradient is complete when the backward stage of its producer
- * begins, a value when its forward stage ends. */
+ * begins, a value when its forward stage ends, what comes back through a branch
+ * when the stage of its first node does. */
 #include "gpu/tap.h"
 
 #include <math.h>
@@ -37,6 +38,24 @@ static bool is_param(const struct gpu_plan *p, struct tap tap)
     return p->base.graph->values[tap.value].role == ROLE_PARAM;
 }
 
+// The group in which v's branch begins.
+static const struct group *branch_of(const struct gpu_plan *p, val v)
+{
+    int first = graph_branch(p->base.graph, v);
+    int i = 0;
+
+    while (!p->groups[i].op || p->groups[i].first != first)
+        i++;
+    return &p->groups[i];
+}
+
+static bool makes(const struct gpu_plan *p, const struct group *g,
+                  struct tap tap)
+{
+    return tap.measure == MEASURE_BRANCH ? g == branch_of(p, tap.value)
+                                         : g->out == tap.value;
+}
+
 // Two per stage, before and after, and one behind all.
 static int moment_of(const struct gpu_plan *p, struct tap tap)
 {
@@ -49,9 +68,9 @@ static int moment_of(const struct gpu_plan *p, struct tap tap)
     for (int i = 0; i < s->n_stages; i++) {
         bool backward = s->stages[i].phase == PHASE_BACKWARD;
 
-        if (p->groups[s->stages[i].node].out == tap.value &&
+        if (makes(p, &p->groups[s->stages[i].node], tap) &&
             backward == (tap.side == SIDE_GRAD))
-            return 2 * i + !backward;
+            return 2 * i + (!backward || tap.measure == MEASURE_BRANCH);
     }
     return NEVER;
 }
@@ -74,6 +93,7 @@ static enum tap_kind kind_of(enum measure m)
         [MEASURE_NORM] = TAP_NORM,   [MEASURE_MEAN] = TAP_MEAN,
         [MEASURE_STD] = TAP_STD,     [MEASURE_ZEROS] = TAP_ZEROS,
         [MEASURE_CHANGE] = TAP_NORM, [MEASURE_SAMPLES] = TAP_SAMPLES,
+        [MEASURE_BRANCH] = TAP_NORM,
     };
 
     return kinds[m];
@@ -187,6 +207,8 @@ static void point(struct gpu_plan *p, struct tap tap, struct tap_segment *row)
     const struct buffer *b = tap.side == SIDE_VALUE ? p->value[tap.value]
                                                     : p->grad[tap.value];
 
+    if (tap.measure == MEASURE_BRANCH)
+        b = branch_of(p, tap.value)->added;
     if (!is_param(p, tap)) {
         row->x = b->data;
         row->elem = b->elem;
@@ -235,6 +257,11 @@ int tap_place(struct gpu_plan *p, void *memory, struct error *err)
     for (int i = 0; i < g->n_taps; i++) {
         if (t->moment[i] == NEVER)
             continue;
+        if (g->taps[i].measure == MEASURE_BRANCH &&
+            !branch_of(p, g->taps[i].value)->added)
+            return fail(err, ERR_SPEC, "cuda measures what comes back through "
+                        "a branch only where it begins with a convolution, "
+                        "not at %s", g->values[g->taps[i].value].name);
         point(p, g->taps[i], &t->rows[i]);
         if (is_param(p, g->taps[i]))
             gather(&t->batches[t->rows[i].minus ? CHANGES : PARAMS],

@@ -152,17 +152,6 @@ int graph_branch(const struct graph *g, val v)
     return branch >= 0 && branch < sum ? branch : -1;
 }
 
-int graph_without(const struct graph *g, enum measure measure,
-                  const char *backend, struct error *err)
-{
-    for (int i = 0; i < g->n_taps; i++)
-        if (g->taps[i].measure == measure)
-            return fail(err, ERR_SPEC, "the %s backend does not measure this "
-                        "quantity of %s", backend,
-                        g->values[g->taps[i].value].name);
-    return 0;
-}
-
 // ---- rows ----------------------------------------------------------------
 
 static val value_new(struct graph *g, const char *name, const char *suffix,

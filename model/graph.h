@@ -114,9 +114,6 @@ int64_t      graph_elements(const struct graph *g, val v);
 // activation or a used parameter, one that needs_grad for SIDE_GRAD.
 void graph_tap(struct graph *g, val v, enum side side);
 void graph_tap_as(struct graph *g, val v, enum measure measure);    // no NORM
-// ERR_SPEC when g asks for something that a backend does not measure.
-int  graph_without(const struct graph *g, enum measure measure,
-                   const char *backend, struct error *err);
 
 // Nodes whose output is a layer people name: convolutions and linears.
 bool graph_is_layer(const struct graph *g, int node);

@@ -24,7 +24,7 @@
     ",\"batch\":4,\"lr\":0.001,\"precision\":\"f32\"},"                        \
     "\"record\":{\"quantities\":[" quantities "]}}"
 #define ALL "\"grad_out\",\"grad_w\",\"weight\",\"grad_rms\",\"update\","      \
-            "\"act\",\"weight_grad\",\"grad_sample\""
+            "\"act\",\"weight_grad\",\"grad_sample\",\"branch_share\""
 #define ONE "\"grad_out\""
 
 static const char *text(const json_t *object, const char *key)
@@ -90,8 +90,8 @@ static void every_quantity_is_the_references(void **state)
     json_object_foreach(want, quantity, layers)
         n += compare_layers(json_object_get(is, quantity), layers, quantity,
                             1e-3);
-    // 21 layers, ten rows; fc has no activation of its own.
-    assert_int_equal(n, 21 * 10 - 3);
+    // 21 layers, ten rows, five blocks; fc has no activation of its own.
+    assert_int_equal(n, 21 * 10 - 3 + 5);
     assert_string_equal(text(json_object_get(event_of(a, "started"), "device"),
                              "backend"), "cuda");
     json_decref(a);
