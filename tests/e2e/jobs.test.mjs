@@ -16,6 +16,8 @@ after(async () => {
   assert.equal(await daemon?.stop(), 0);
 });
 
+// By its whole name: dialogs are named much like the button that opens them.
+const button = (page, name) => page.getByRole('button', { name, exact: true });
 const row = (page, id) => page.locator(`tr[data-job="${id}"]`);
 
 test('the form tells what a job would be, and refuses with the daemon’s words', async () => {
@@ -86,18 +88,18 @@ test('cancel and remove ask first', async () => {
   await row(page, id).getByText('running').waitFor();
   await row(page, id).locator('progress').waitFor();
   await row(page, id).getByText('images/s').waitFor();
-  await page.getByLabel(`cancel job ${id}`).click();
+  await button(page, `cancel job ${id}`).click();
   await page.getByRole('button', { name: 'No, keep it' }).click();
   assert.equal((await daemon.api(`/jobs/${id}`)).state, 'running');
-  await page.getByLabel(`cancel job ${id}`).click();
+  await button(page, `cancel job ${id}`).click();
   await shoot(page, 'cancel');
   await page.getByRole('button', { name: 'Yes, cancel it' }).click();
   await row(page, id).getByText('cancelled').waitFor();
 
-  await page.getByLabel(`remove job ${id}`).click();
+  await button(page, `remove job ${id}`).click();
   await page.keyboard.press('Escape');
   assert.equal((await daemon.api(`/jobs/${id}`)).state, 'cancelled');
-  await page.getByLabel(`remove job ${id}`).click();
+  await button(page, `remove job ${id}`).click();
   await page.getByRole('button', { name: 'Yes, remove it' }).click();
   await row(page, id).waitFor({ state: 'detached' });
   assert.deepEqual(wrong, []);
@@ -115,7 +117,7 @@ test('pause and resume, in the list and above the views', async () => {
   await page.locator('.badge', { hasText: 'running' }).waitFor({ timeout: 60000 });
   await daemon.cancel(id);
   await page.locator('.badge', { hasText: 'cancelled' }).waitFor();
-  await page.getByLabel(`remove job ${id}`).click();
+  await button(page, `remove job ${id}`).click();
   await page.getByRole('button', { name: 'Yes, remove it' }).click();
   await page.getByRole('heading', { name: 'Jobs' }).waitFor();
   await row(page, id).waitFor({ state: 'detached' });
@@ -163,7 +165,7 @@ test('jobs that wait get another place and priority', async () => {
   assert.equal((await daemon.api(`/jobs/${two}`)).spec.priority, 7);
   await shoot(page, 'queue');
   const moved = page.waitForResponse((r) => r.url().endsWith(`/jobs/${two}/move`));
-  await page.getByLabel(`last job ${two}`).click();
+  await button(page, `move job ${two} to the end`).click();
   assert.equal((await moved).status(), 202);
   // At the end, it has the priority of the one before it.
   await page.waitForFunction((label) =>

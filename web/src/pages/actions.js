@@ -2,18 +2,20 @@
 // views of a job. Nothing that cannot be undone happens without a second look.
 import { address } from '../address.js';
 import { actOnJob, editJob, moveJob, removeJob } from '../api.js';
-import { confirm, h } from '../dom.js';
+import { confirm, h, labelled } from '../dom.js';
 
 export const STATES = ['queued', 'starting', 'running', 'paused', 'done', 'failed', 'cancelled',
   'diverged'];
 const ENDED = ['done', 'failed', 'cancelled', 'diverged'];
 
 // In which states; route: what the daemon must have for it, where it is not
-// the name; act(job): a promise.
+// the name; label: of a button whose name does not say enough; act(job): a
+// promise.
 const ACTIONS = [
   { name: 'pause', states: ['queued', 'running'] },
   { name: 'resume', states: ['paused'] },
-  { name: 'last', states: ['queued'], route: 'move', title: 'to the end of the queue',
+  { name: 'to the end', states: ['queued'], route: 'move',
+    label: (job) => `move job ${job.id} to the end`,
     act: (job) => moveJob(job.id, { before: null }) },
   { name: 'cancel', states: ['queued', 'starting', 'running', 'paused'],
     ask: 'What it has not trained yet is lost.' },
@@ -27,7 +29,7 @@ function priorityBox(job, run) {
     min: -100, max: 100, step: 1, 'aria-label': `priority of job ${job.id}`,
     title: 'priority: the higher goes first',
     onchange: () => run(() => editJob(job.id, { priority: box.valueAsNumber })) });
-  return box;
+  return labelled('priority', box);
 }
 
 // can(route): whether the daemon has it. done(job, action name): after it was
@@ -49,8 +51,8 @@ export function actionButtons(job, can, done, failed) {
   };
   return h('span', { class: 'row actions' },
     job.state === 'queued' ? priorityBox(job, (act) => run('priority', act)) : null,
-    able.map((action) => h('button', { type: 'button', title: action.title,
-      'aria-label': `${action.name} job ${job.id}`, onclick: () => press(action) }, action.name)),
+    able.map((action) => h('button', { type: 'button', onclick: () => press(action),
+      'aria-label': action.label?.(job) ?? `${action.name} job ${job.id}` }, action.name)),
     can('clone') ? h('a', { class: 'button', 'aria-label': `clone job ${job.id}`,
       title: 'once more, with changes', href: address('/submit', { from: job.id }) }, 'clone') : null);
 }
