@@ -18,7 +18,8 @@ struct place {                          // one slot
 
 struct feed {
     struct place *places;               // by slot
-    size_t        labels, index, pixels, bytes;     // offsets in a block; end
+    size_t        labels, index, move, pixels, bytes;   // offsets in a block;
+                                        // its end
     float        *values;               // (n, c, h, w) on the device, when
                                         // a slot came with values once
 };
@@ -36,7 +37,8 @@ static struct feed shape_of(const struct gpu_plan *p)
     struct feed f = { .labels = rounded(sizeof(struct optim_step)) };
 
     f.index = f.labels + rounded(n * sizeof(int32_t));
-    f.pixels = f.index + rounded(n * sizeof(int32_t));
+    f.move = f.index + rounded(n * sizeof(int32_t));
+    f.pixels = f.move + rounded(n * sizeof(struct move));
     f.bytes = f.pixels + rounded((size_t)graph_elements(g, g->input));
     return f;
 }
@@ -64,6 +66,7 @@ static int place_open(struct gpu_plan *p, struct place *at, struct error *err)
     at->seam = (struct slot){
         .labels = (int32_t *)(at->pinned + f->labels),
         .index = (int32_t *)(at->pinned + f->index),
+        .move = (struct move *)(at->pinned + f->move),
         .pixels = (uint8_t *)(at->pinned + f->pixels) };
 out:
     return rc;
@@ -166,6 +169,7 @@ static void input_from_pixels(struct gpu_plan *p, const struct buffer *y,
         a.down = r->down;
         a.across = r->across;
         a.index = (const int32_t *)(device_of(p) + p->feed->index);
+        a.move = (const struct move *)(device_of(p) + p->feed->move);
     } else {
         a.pixels = (const uint8_t *)(device_of(p) + p->feed->pixels);
         a.from_h = a.h;

@@ -17,6 +17,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include "model/move.h"
 #ifdef __cplusplus
 extern "C" {
 #endif
@@ -47,20 +48,11 @@ struct input_args {
     const uint8_t *pixels;              // (images, from_h, from_w, 3)
     int            from_h, from_w;
     const int32_t *index;               // (n), into images; NULL: 0, 1, 2...
-    const int32_t *move;                // (n), as move_pack() makes them, or
-                                        // NULL: images stay as they are
+    const struct move *move;            // (n), or NULL: all stay as they are
     struct resize_side down, across;    // first is NULL: sizes are equal
     float          mean[3], std[3];
 };
 void launch_input(const struct input_args *a, cudaStream_t stream);
-
-// Output pixel (y, x) is pixel (y + dy, x + dx), black outside, then left and
-// right are swapped if flip. dx, dy in -16384..16383.
-static inline int32_t move_pack(bool flip, int dx, int dy)
-{
-    return (int32_t)(((uint32_t)(dy + 16384) << 16) |
-                     ((uint32_t)(dx + 16384) << 1) | (flip ? 1u : 0u));
-}
 
 // ---- norm.cu, norm_back.cu --------------------------------------------------
 

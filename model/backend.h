@@ -14,6 +14,7 @@
 #pragma once
 #include <stddef.h>
 #include "model/graph.h"
+#include "model/move.h"
 
 enum precision { PREC_F32, PREC_TF32, PREC_BF16 };
 enum mode {
@@ -50,6 +51,7 @@ struct images { const uint8_t *pixels; const int32_t *labels; int64_t n; int h, 
 
 struct slot {                           // owned by the plan, pinned if it helps
     int32_t     *index;                 // n; into the resident images, or ...
+    struct move *move;                  // n; of those; NULL where none are held
     uint8_t     *pixels;                // ... n * h * w * c bytes when not; the
                                         // input op normalises them
     bool         by_index;              // false: pixels count, not index

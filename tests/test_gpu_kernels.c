@@ -428,22 +428,16 @@ static void test_images_are_gathered_and_normalised(void **state)
     free(pixels);
 }
 
-// As worker/augment.c moves and flips; it draws, so draws are looked for that
-// give the wanted moves.
+// As worker/augment.c moves and flips.
 static void test_images_are_moved_as_on_the_cpu(void **state)
 {
-    enum { SIDE = 16, ONE = SIDE * SIDE * 3, PAD = SIDE / 8, N = 12 };
+    enum { SIDE = 17, ONE = SIDE * SIDE * 3, N = 40 };
     uint8_t *pixels = bytes(N * ONE, 2), *want = xmalloc(N * ONE);
-    int32_t move[N];
+    struct move move[N];
 
     (void)state;
     for (int i = 0; i < N; i++) {
-        uint64_t stream = STREAM_AUGMENT + 1, k = 4 * (uint64_t)i;
-        int d[2];
-        for (uint64_t j = 0; j < 2; j++)
-            d[j] = (int)((rng_bits(5, stream, k + 1 + j) >> 32) *
-                         (2 * PAD + 1) >> 32) - PAD;
-        move[i] = move_pack(rng_bits(5, stream, k) >> 63, d[0], d[1]);
+        move[i] = augment_move(SIDE, AUGMENT_CROP_FLIP, 5, 1, i);
         augment_rgb(want + i * ONE, pixels + i * ONE, SIDE, AUGMENT_CROP_FLIP,
                     5, 1, i);
     }

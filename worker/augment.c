@@ -1,6 +1,5 @@
 #include "worker/augment.h"
 
-#include <stdbool.h>
 #include <string.h>
 
 #include "common/rng.h"
@@ -32,27 +31,38 @@ static void flip_line(uint8_t *line, int side)
         }
 }
 
+struct move augment_move(int side, enum job_augment kind, uint64_t seed,
+                         int epoch, int64_t image)
+{
+    uint64_t stream = STREAM_AUGMENT + epoch, at = 4 * (uint64_t)image;
+    int pad = kind == AUGMENT_CROP_FLIP ? side / 8 : 0;
+
+    if (kind == AUGMENT_NONE)
+        return (struct move){ 0 };
+    return (struct move){
+        .flip = rng_bits(seed, stream, at) >> 63,
+        .across = (int16_t)shift(rng_bits(seed, stream, at + 1), pad),
+        .down = (int16_t)shift(rng_bits(seed, stream, at + 2), pad),
+    };
+}
+
 void augment_rgb(uint8_t *dst, const uint8_t *src, int side,
                  enum job_augment kind, uint64_t seed, int epoch,
                  int64_t image)
 {
+    struct move m = augment_move(side, kind, seed, epoch, image);
     size_t line = (size_t)side * 3;
 
     if (kind == AUGMENT_NONE) {
         memcpy(dst, src, line * side);
         return;
     }
-    uint64_t stream = STREAM_AUGMENT + epoch, at = 4 * (uint64_t)image;
-    bool flip = rng_bits(seed, stream, at) >> 63;
-    int pad = kind == AUGMENT_CROP_FLIP ? side / 8 : 0;
-    int dx = shift(rng_bits(seed, stream, at + 1), pad);
-    int dy = shift(rng_bits(seed, stream, at + 2), pad);
     for (int y = 0; y < side; y++, dst += line) {
-        if (y + dy < 0 || y + dy >= side)
+        if (y + m.down < 0 || y + m.down >= side)
             memset(dst, 0, line);
         else
-            move_line(dst, src + (size_t)(y + dy) * line, side, dx);
-        if (flip)
+            move_line(dst, src + (size_t)(y + m.down) * line, side, m.across);
+        if (m.flip)
             flip_line(dst, side);
     }
 }

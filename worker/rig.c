@@ -6,6 +6,7 @@
 
 #include "model/init.h"
 #include "model/nets.h"
+#include "worker/augment.h"
 
 enum { MAX_THREADS = 1024 };
 
@@ -94,7 +95,7 @@ int rig_reside(struct rig *rig, const struct data *d, struct error *err)
 {
     struct plan *const plans[] = { rig->full.plan, rig->tail.plan };
     struct images im = { d->pixels, d->labels, 0, d->side, d->side };
-    int held = d->pixels && d->augment == AUGMENT_NONE;
+    int held = d->pixels != NULL;
 
     for (int32_t i = 0; i < d->n; i++)
         if (im.n <= place_of(d, i))
@@ -117,6 +118,8 @@ void rig_fill(const struct rig *rig, struct slot *slot, const struct data *d,
     }
     for (int i = 0; i < n; i++) {
         slot->index[i] = place_of(d, image[i]);
+        slot->move[i] = augment_move(d->side, d->augment, d->seed, epoch,
+                                     slot->index[i]);
         slot->labels[i] = d->labels[slot->index[i]];
     }
 }

@@ -43,9 +43,9 @@ int  rig_open(struct rig *rig, const struct job *job, const struct taps *taps,
               struct error *err);
 void rig_close(struct rig *rig);
 
-// Offers the images to the device, where batches then name them by number. It
-// may not want them: then, and when they are augmented or made as they are
-// asked for, batches go as pixels.
+// Offers the images to the device, where batches then name them by number and
+// say how each is moved. It may not want them: then, and when they are made as
+// they are asked for, batches go as pixels.
 int  rig_reside(struct rig *rig, const struct data *d, struct error *err);
 // Puts the images image[0..n-1] of d into a slot of a part with n of them.
 void rig_fill(const struct rig *rig, struct slot *slot, const struct data *d,

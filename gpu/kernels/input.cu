@@ -59,12 +59,12 @@ __device__ static struct rgb pixel_at(const struct input_args &a,
 }
 
 // Where output pixel (y, x) looks, false for the black outside.
-__device__ static bool moved(int32_t move, int h, int w, int *y, int *x)
+__device__ static bool moved(struct move m, int h, int w, int *y, int *x)
 {
-    if (move & 1)
+    if (m.flip)
         *x = w - 1 - *x;
-    *x += (int)(((uint32_t)move >> 1) & 0x7fff) - 16384;
-    *y += (int)((uint32_t)move >> 16) - 16384;
+    *x += m.across;
+    *y += m.down;
     return *x >= 0 && *x < w && *y >= 0 && *y < h;
 }
 
