@@ -18,10 +18,13 @@ static void interrupt(int signal)
 
 void client_catch_interrupts(void)
 {
-    struct sigaction action = {.sa_handler = interrupt};
+    struct sigaction action = {.sa_handler = interrupt}, was;
 
     sigaction(SIGINT, &action, NULL);
     sigaction(SIGTERM, &action, NULL);
+    // The terminal is gone; under nohup it may.
+    if (!sigaction(SIGHUP, NULL, &was) && was.sa_handler != SIG_IGN)
+        sigaction(SIGHUP, &action, NULL);
 }
 
 bool client_interrupted(void)

@@ -2,10 +2,12 @@
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 #include "client/api.h"
 #include "client/follow.h"
 #include "client/run.h"
 #include "client/screen.h"
+#include "client/terminal.h"
 #include "client/text.h"
 #include "common/clock.h"
 #include "common/mem.h"
@@ -15,8 +17,9 @@
 struct watch {
     struct client *c;
     struct run     run;
+    struct screen  screen;
     struct axis    axis;        // of the picture
-    bool           heard, lost, dirty;
+    bool           heard, dirty, left;
     double         drawn;       // clock_seconds()
 };
 
@@ -106,72 +109,151 @@ static void on_event(void *arg, const char *text, size_t len,
     }
 }
 
-static void draw(struct watch *w)
-{
-    char *picture = screen_compose(w->c, &w->run, w->lost, &w->axis);
-
-    screen_draw(w->c, picture);
-    free(picture);
-    w->dirty = false;
-    w->drawn = clock_seconds();
-}
-
 static bool is_drawn(const struct watch *w)
 {
     return w->c->movable && !w->c->json && !w->c->quiet;
 }
 
-static void on_tick(void *arg)
+static void draw(struct watch *w, bool anew)
+{
+    w->screen.keys = terminal_keys();
+    char *picture = screen_compose(w->c, &w->run, &w->screen, &w->axis);
+
+    terminal_draw(picture, anew);
+    free(picture);
+    w->dirty = false;
+    w->drawn = clock_seconds();
+}
+
+/* ---- keys ---- */
+
+static void next_quantity(struct watch *w)
+{
+    w->screen.quantity++;
+    w->axis = (struct axis){.low = 1, .high = 0};
+}
+
+static void switch_layers(struct watch *w)
+{
+    w->screen.all = !w->screen.all;
+    w->screen.first = 0;
+    w->axis = (struct axis){.low = 1, .high = 0};
+}
+
+static void scroll(struct watch *w, int rows)
+{
+    int first = w->screen.first + rows, most = w->run.n_layers - 1;
+
+    w->screen.first = first > most ? most : first;
+    if (w->screen.first < 0)
+        w->screen.first = 0;
+}
+
+// At the newest, the picture follows it again.
+static void go_to(struct watch *w, int index)
+{
+    const struct run *run = &w->run;
+
+    if (index >= run->n_history - 1)
+        w->screen.epoch = 0;
+    else if (run->n_history)
+        w->screen.epoch = run->history[index < 0 ? 0 : index].number;
+}
+
+static void on_key(struct watch *w, int key)
+{
+    int shown = screen_epoch(&w->run, &w->screen), page = w->c->rows / 2;
+
+    w->dirty = true;
+    switch (key) {
+    case 'q':            w->left = true; break;
+    case '?':            w->screen.help = !w->screen.help; break;
+    case KEY_TAB:        next_quantity(w); break;
+    case 'l':            switch_layers(w); break;
+    case KEY_UP:         scroll(w, -1); break;
+    case KEY_DOWN:       scroll(w, 1); break;
+    case KEY_PAGE_UP:    scroll(w, -page); break;
+    case KEY_PAGE_DOWN:  scroll(w, page); break;
+    case KEY_LEFT:       go_to(w, shown - 1); break;
+    case KEY_RIGHT:      go_to(w, shown + 1); break;
+    case KEY_HOME:       go_to(w, 0); break;
+    case KEY_END:        go_to(w, w->run.n_history); break;
+    }
+}
+
+/* ---- the rest ---- */
+
+// True ends it.
+static bool on_tick(void *arg)
 {
     struct watch *w = arg;
-    int columns = w->c->columns, rows = w->c->rows;
+    bool pressed = false, anew;
 
-    client_measure(w->c);
-    if (columns != w->c->columns || rows != w->c->rows)
-        w->dirty = true;
-    if (is_drawn(w) && w->dirty && clock_seconds() - w->drawn > DRAW_SECONDS)
-        draw(w);
+    if (!is_drawn(w) || !w->heard)
+        return false;
+    terminal_begin();
+    w->c->http->wake = terminal_keys() ? STDIN_FILENO : -1;
+    for (int key; (key = terminal_key());) {
+        on_key(w, key);
+        pressed = true;
+    }
+    anew = terminal_changed();
+    if (anew)
+        client_measure(w->c);
+    if (anew || (w->dirty && (pressed || clock_seconds() - w->drawn >
+                                             DRAW_SECONDS)))
+        draw(w, anew);
+    return w->left;
 }
 
 static void on_lost(void *arg, bool lost)
 {
     struct watch *w = arg;
 
-    w->lost = lost;
+    w->screen.lost = lost;
     w->dirty = true;
     if (!is_drawn(w))
         client_say("%s %s", w->c->http->base,
                    lost ? "does not answer, trying again" : "is back");
 }
 
-// The last picture stays where it is.
+// The last picture stays, below what was there before.
 static void on_end(void *arg)
 {
     struct watch *w = arg;
 
     if (!is_drawn(w) || !w->heard)
         return;
-    draw(w);
-    screen_end();
+    terminal_end();
+    client_measure(w->c);
+    w->screen.help = w->screen.keys = false;
+    char *picture = screen_compose(w->c, &w->run, &w->screen, &w->axis);
+    fputs(picture, stdout);
+    fflush(stdout);
+    free(picture);
 }
 
 int follow_watch(struct client *c, json_int_t id)
 {
-    struct watch w = {
-        .c = c, .run = {.id = id, .state = "queued"},
-        .axis = {.low = 1, .high = 0}};
+    struct watch *w = xcalloc(1, sizeof *w);
     struct follower f = {.event = on_event, .tick = on_tick, .lost = on_lost,
-                         .end = on_end, .arg = &w};
-    int rc = follow_job(c, id, &f);
+                         .end = on_end, .arg = w};
 
+    w->c = c;
+    w->run.id = id;
+    strcpy(w->run.state, "queued");
+    w->axis = (struct axis){.low = 1, .high = 0};
+    int rc = follow_job(c, id, &f);
+    terminal_end();
     if (rc == EXIT_INTERRUPTED && !c->quiet)
         client_say("job %" JSON_INTEGER_FORMAT " goes on; end it with: "
                    "gradwatch cancel %" JSON_INTEGER_FORMAT, id, id);
     if (!rc && c->quiet && !c->json)
-        puts(w.run.state);
-    if (!rc && !run_is_done(&w.run))
+        puts(w->run.state);
+    if (!rc && !run_is_done(&w->run))
         rc = EXIT_NO;
-    run_clear(&w.run);
+    run_clear(&w->run);
+    free(w);
     return rc;
 }
 

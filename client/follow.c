@@ -15,7 +15,7 @@ enum { FIRST_PAUSE_MILLIS = 200, LONGEST_PAUSE_MILLIS = 2000,
 struct stream {
     const struct follower *f;
     struct sse             sse;
-    bool                   lost, ended;
+    bool                   lost, ended, left;
     double                 heard;       // clock_seconds() of the last bytes
 };
 
@@ -52,9 +52,9 @@ static bool on_tick(void *arg)
 {
     struct stream *s = arg;
 
-    if (s->f->tick)
-        s->f->tick(s->f->arg);
-    return false;
+    if (s->f->tick && s->f->tick(s->f->arg))
+        s->left = true;
+    return s->left;
 }
 
 static void pause_for(struct stream *s, int millis)
@@ -63,7 +63,8 @@ static void pause_for(struct stream *s, int millis)
 
     for (; millis > 0 && !client_interrupted(); millis -= TICK_MILLIS) {
         nanosleep(&step, NULL);
-        on_tick(s);
+        if (on_tick(s))
+            break;
     }
 }
 
@@ -80,7 +81,7 @@ static int connect_once(struct client *c, const char *path, struct stream *s,
 
     sse_restart(&s->sse);
     int failed = http_stream(c->http, &stream, &r, &err);
-    if (client_interrupted())
+    if (client_interrupted() || s->left)
         rc = EXIT_INTERRUPTED;
     else if (s->ended || (!failed && r.status == 204))
         rc = 0;
@@ -116,7 +117,7 @@ int follow_job(struct client *c, json_int_t id, const struct follower *f)
             break;
         }
         pause_for(&s, pause);
-        rc = connect_once(c, path, &s, false);
+        rc = s.left ? EXIT_INTERRUPTED : connect_once(c, path, &s, false);
         pause = s.heard > before ? FIRST_PAUSE_MILLIS
                 : 2 * pause < LONGEST_PAUSE_MILLIS ? 2 * pause
                                                    : LONGEST_PAUSE_MILLIS;

@@ -7,14 +7,15 @@ struct follower {
     // Every event, once and in order; line is its JSON without newline.
     void (*event)(void *arg, const char *line, size_t len,
                   const json_t *event);
-    void (*tick)(void *arg);            // several times a second
+    bool (*tick)(void *arg);            // several times a second; true ends it
     void (*lost)(void *arg, bool lost); // the connection broke, or is back
     void (*end)(void *arg);             // no more; before a last message
     void  *arg;
 };
 
-// Until the job's last event: 0. Else an exit status, after saying why:
-// EXIT_UNREACHABLE once no daemon has answered for FOLLOW_PATIENCE seconds.
+// Until the job's last event: 0. EXIT_INTERRUPTED when a tick or a signal ended
+// it. Else an exit status, after saying why: EXIT_UNREACHABLE once no daemon has
+// answered for FOLLOW_PATIENCE seconds.
 int follow_job(struct client *c, json_int_t id, const struct follower *f);
 enum { FOLLOW_PATIENCE = 30 };
 

@@ -55,6 +55,7 @@ int http_open(struct http **out, const char *server, bool (*stop)(void),
     struct http *h = xcalloc(1, sizeof *h);
     h->base = xasprintf("%s%.*s", scheme ? "" : "http://", (int)len, server);
     h->stop = stop;
+    h->wake = -1;
     curl_global_init(CURL_GLOBAL_DEFAULT);
     h->easy = curl_easy_init();
     h->multi = curl_multi_init();
@@ -130,8 +131,9 @@ static CURLcode perform(struct transfer *t, bool *stopped)
         if (curl_multi_perform(h->multi, &running) != CURLM_OK)
             break;
         *stopped = must_stop(t);
+        struct curl_waitfd wake = {.fd = h->wake, .events = CURL_WAIT_POLLIN};
         if (running && !*stopped)
-            curl_multi_poll(h->multi, NULL, 0, POLL_MILLIS, NULL);
+            curl_multi_poll(h->multi, &wake, h->wake >= 0, POLL_MILLIS, NULL);
     }
     while ((message = curl_multi_info_read(h->multi, &left)))
         if (message->msg == CURLMSG_DONE)

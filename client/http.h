@@ -17,6 +17,7 @@ struct http {
     char  *token;               // owned: sent to prove who asks; or NULL
     void  *easy, *multi;        // libcurl's
     bool (*stop)(void);         // asked five times a second; true ends it
+    int    wake;                // ... and when this can be read; -1: nothing
 };
 
 struct response {

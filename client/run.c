@@ -8,6 +8,9 @@
 #include "common/job.h"
 #include "common/mem.h"
 
+enum { FEW = 6 };              // layers, unless all are asked for
+#define STAYED 1.25             // a median within this factor has
+
 static void set_text(char **to, const char *text)
 {
     free(*to);
@@ -25,57 +28,114 @@ static void set_number(double *to, const json_t *event, const char *key)
         *to = api_number(event, key);
 }
 
-static struct run_layer *layer(struct run *run, const char *name)
+// The index of a name that is there, or comes in as the last.
+static int index_of(char ***names, int *n, const char *name)
 {
-    for (int i = 0; i < run->n_layers; i++)
-        if (!strcmp(run->layers[i].name, name))
-            return &run->layers[i];
-    run->layers = xrealloc(run->layers, (size_t)(run->n_layers + 1) *
-                                        sizeof *run->layers);
-    struct run_layer *l = &run->layers[run->n_layers++];
-    *l = (struct run_layer){.name = xstrdup(name), .median = NAN};
-    return l;
+    for (int i = 0; i < *n; i++)
+        if (!strcmp((*names)[i], name))
+            return i;
+    *names = xrealloc(*names, (size_t)(*n + 1) * sizeof **names);
+    (*names)[*n] = xstrdup(name);
+    return (*n)++;
 }
 
-static void drop_layers(struct run *run)
+static void drop_names(char ***names, int *n)
 {
-    for (int i = 0; i < run->n_layers; i++)
-        free(run->layers[i].name);
-    free(run->layers);
-    run->layers = NULL;
-    run->n_layers = 0;
+    for (int i = 0; i < *n; i++)
+        free((*names)[i]);
+    free(*names);
+    *names = NULL;
+    *n = 0;
 }
 
-static void take_record(struct run_layer *l, const json_t *record)
+static void drop_rows(struct run_epoch *e)
+{
+    for (int i = 0; i < e->n_rows; i++)
+        free(e->rows[i].counts);
+    free(e->rows);
+    e->rows = NULL;
+    e->n_rows = 0;
+}
+
+// What an earlier attempt had of an epoch is made again.
+static void drop_partial(struct run *run)
+{
+    if (run->n_history && !run->history[run->n_history - 1].whole)
+        drop_rows(&run->history[--run->n_history]);
+}
+
+static struct run_epoch *enter_epoch(struct run *run, int number)
+{
+    if (run->n_history && run->history[run->n_history - 1].number == number) {
+        drop_rows(&run->history[run->n_history - 1]);
+        return &run->history[run->n_history - 1];
+    }
+    drop_partial(run);
+    if (run->n_history == RUN_EPOCHS) {
+        drop_rows(&run->history[0]);
+        memmove(run->history, run->history + 1,
+                (RUN_EPOCHS - 1) * sizeof *run->history);
+        run->n_history--;
+    }
+    run->history = xrealloc(run->history, (size_t)(run->n_history + 1) *
+                                          sizeof *run->history);
+    struct run_epoch *e = &run->history[run->n_history++];
+    *e = (struct run_epoch){.number = number};
+    return e;
+}
+
+static void take_record(struct run_row *row, const json_t *record)
 {
     const json_t *hist = json_object_get(json_object_get(record, "hist"),
                                          "decade8");
     const json_t *counts = json_object_get(hist, "counts");
     json_int_t first = json_integer_value(json_object_get(hist, "first"));
-    const json_t *count;
-    size_t i;
+    size_t n = json_array_size(counts);
 
-    l->recorded = true;
-    l->median = api_number(record, "median");
-    memset(l->counts, 0, sizeof l->counts);
-    json_array_foreach(counts, i, count) {
-        json_int_t at = first + (json_int_t)i;
-        if (at >= 0 && at < RUN_BINS && json_number_value(count) > 0)
-            l->counts[at] = json_number_value(count);
+    row->median = api_number(record, "median");
+    if (first < 0 || first >= RUN_BINS || n > (size_t)(RUN_BINS - first))
+        return;
+    row->first = (int)first;
+    row->n = (int)n;
+    row->counts = xcalloc(n + 1, sizeof *row->counts);
+    for (size_t i = 0; i < n; i++) {
+        double count = json_number_value(json_array_get(counts, i));
+        row->counts[i] = count > 0 ? (float)count : 0;
     }
 }
 
-// Of grad_out, or of the first quantity there is.
-static void take_records(struct run *run, const json_t *event)
+static void take_records(struct run *run, const json_t *event, bool whole)
 {
-    const json_t *all = json_object_get(event, "quantities");
-    const json_t *records = json_object_get(all, "grad_out"), *record;
-    const char *name;
+    const json_t *all = json_object_get(event, "quantities"), *records;
+    struct run_epoch *e = enter_epoch(run, run->epoch);
+    const json_t *record;
+    const char *quantity, *name;
 
-    if (!records)
-        records = json_object_iter_value(json_object_iter((json_t *)all));
-    json_object_foreach((json_t *)records, name, record)
-        take_record(layer(run, name), record);
+    e->whole = whole;
+    json_object_foreach((json_t *)all, quantity, records)
+        json_object_foreach((json_t *)records, name, record) {
+            e->rows = xrealloc(e->rows, (size_t)(e->n_rows + 1) *
+                                        sizeof *e->rows);
+            struct run_row *row = &e->rows[e->n_rows++];
+            *row = (struct run_row){
+                .quantity = index_of(&run->quantities, &run->n_quantities,
+                                     quantity),
+                .layer = index_of(&run->layers, &run->n_layers, name)};
+            take_record(row, record);
+        }
+}
+
+// Every second one goes when there is no room.
+static void take_loss(struct run *run, double epochs)
+{
+    if (!isfinite(run->loss) || !isfinite(epochs))
+        return;
+    if (run->n_losses == RUN_LOSSES) {
+        run->n_losses /= 2;
+        for (int i = 0; i < run->n_losses; i++)
+            run->losses[i] = run->losses[2 * i];
+    }
+    run->losses[run->n_losses++] = (struct run_loss){epochs, run->loss};
 }
 
 static void on_queued(struct run *run, const json_t *event)
@@ -106,9 +166,9 @@ static void on_started(struct run *run, const json_t *event)
     set_number(&run->steps_per_epoch, event, "steps_per_epoch");
     set_number(&run->images, event, "images");
     set_number(&run->parameters, json_object_get(event, "parameters"), "held");
-    drop_layers(run);
+    drop_partial(run);
     json_array_foreach(json_object_get(event, "layers"), i, l)
-        layer(run, api_text(l, "name"));
+        index_of(&run->layers, &run->n_layers, api_text(l, "name"));
 }
 
 static void on_loading(struct run *run, const json_t *event)
@@ -118,29 +178,31 @@ static void on_loading(struct run *run, const json_t *event)
     set_number(&run->to_load, event, "of");
 }
 
-static void on_progress(struct run *run, const json_t *event)
+static void on_progress(struct run *run, const json_t *event, bool whole)
 {
     run->epoch = (int)json_integer_value(json_object_get(event, "epoch"));
     set_state(run, "running");
     set_number(&run->images_per_second, event, "images_per_second");
     set_number(&run->loss, event, "loss");
     set_number(&run->accuracy, event, "accuracy");
-    take_records(run, event);
+    take_records(run, event, whole);
 }
 
 static void on_live(struct run *run, const json_t *event)
 {
-    on_progress(run, event);
+    on_progress(run, event, false);
     run->epochs = (int)json_integer_value(json_object_get(event, "epochs"));
     set_number(&run->step, event, "step");
     set_number(&run->steps_per_epoch, event, "steps_per_epoch");
     set_number(&run->eta_seconds, event, "eta_seconds");
+    take_loss(run, run->epoch - 1 + run->step / run->steps_per_epoch);
 }
 
 static void on_epoch(struct run *run, const json_t *event)
 {
-    on_progress(run, event);
+    on_progress(run, event, true);
     set_number(&run->step, event, "steps");
+    take_loss(run, run->epoch);
 }
 
 static void on_warning(struct run *run, const json_t *event)
@@ -216,7 +278,11 @@ void run_apply(struct run *run, const json_t *event)
 
 void run_clear(struct run *run)
 {
-    drop_layers(run);
+    for (int i = 0; i < run->n_history; i++)
+        drop_rows(&run->history[i]);
+    free(run->history);
+    drop_names(&run->layers, &run->n_layers);
+    drop_names(&run->quantities, &run->n_quantities);
     free(run->name);
     free(run->device);
     free(run->reason);
@@ -229,6 +295,20 @@ bool run_is_done(const struct run *run)
     return !strcmp(run->state, "done");
 }
 
+/* ---- questions ---- */
+
+const struct run_row *run_find(const struct run *run, int epoch, int quantity,
+                               int layer)
+{
+    if (epoch < 0 || epoch >= run->n_history)
+        return NULL;
+    const struct run_epoch *e = &run->history[epoch];
+    for (int i = 0; i < e->n_rows; i++)
+        if (e->rows[i].quantity == quantity && e->rows[i].layer == layer)
+            return &e->rows[i];
+    return NULL;
+}
+
 static bool is_notebook(const char *name)
 {
     for (int i = 0; job_notebook_layers[i]; i++)
@@ -237,32 +317,86 @@ static bool is_notebook(const char *name)
     return false;
 }
 
-int run_layers(const struct run *run, int *indices)
+int run_layers(const struct run *run, int epoch, int quantity, bool all,
+               int *indices)
 {
-    for (int notebook = 1; notebook >= 0; notebook--) {
-        int n = 0;
-        for (int i = 0; i < run->n_layers; i++)
-            if (run->layers[i].recorded &&
-                (!notebook || is_notebook(run->layers[i].name)))
-                indices[n++] = i;
-        if (n)
-            return n;
+    int n = 0, few = 0;
+
+    for (int i = 0; i < run->n_layers; i++)
+        if (run_find(run, epoch, quantity, i))
+            indices[n++] = i;
+    if (all)
+        return n;
+    for (int i = 0; i < n; i++)
+        few += is_notebook(run->layers[indices[i]]);
+    if (few && (few >= FEW / 2 || n <= FEW)) {
+        int k = 0;
+        for (int i = 0; i < n; i++)
+            if (is_notebook(run->layers[indices[i]]))
+                indices[k++] = indices[i];
+        return few;
     }
-    return 0;
+    if (n > FEW) {
+        for (int i = 0; i < FEW; i++)
+            indices[i] = indices[i * (n - 1) / (FEW - 1)];
+        n = FEW;
+    }
+    return n;
 }
 
-bool run_range(const struct run *run, const int *indices, int n,
-               double *low, double *high)
+bool run_range(const struct run *run, int epoch, int quantity,
+               const int *indices, int n, double *low, double *high)
 {
     int least = RUN_BINS, most = -1;
 
-    for (int i = 0; i < n; i++)
-        for (int k = 0; k < RUN_BINS; k++)
-            if (run->layers[indices[i]].counts[k] > 0) {
-                least = k < least ? k : least;
-                most = k > most ? k : most;
+    for (int i = 0; i < n; i++) {
+        const struct run_row *row = run_find(run, epoch, quantity, indices[i]);
+        for (int k = 0; row && k < row->n; k++)
+            if (row->counts[k] > 0) {
+                int bin = row->first + k;
+                least = bin < least ? bin : least;
+                most = bin > most ? bin : most;
             }
+    }
     *low = run_edge(least);
     *high = run_edge(most + 1);
     return most >= 0;
+}
+
+bool run_trend(const struct run *run, int epoch, const struct run_row *row,
+               int *trend)
+{
+    const struct run_row *before = run_find(run, epoch - 1, row->quantity,
+                                            row->layer);
+
+    if (!before || !(before->median > 0) || !(row->median > 0))
+        return false;
+    double ratio = row->median / before->median;
+    *trend = ratio > STAYED ? 1 : ratio < 1 / STAYED ? -1 : 0;
+    return true;
+}
+
+bool run_losses(const struct run *run, double *means, int n)
+{
+    double most = 0, last;
+    int *counts;
+
+    if (!run->n_losses)
+        return false;
+    for (int i = 0; i < run->n_losses; i++)
+        most = fmax(most, run->losses[i].epochs);
+    counts = xcalloc((size_t)n, sizeof *counts);
+    for (int i = 0; i < n; i++)
+        means[i] = 0;
+    for (int i = 0; i < run->n_losses; i++) {
+        double share = most > 0 ? run->losses[i].epochs / most : 0;
+        int at = (int)fmin(fmax(share * n, 0), n - 1);
+        means[at] += run->losses[i].loss;
+        counts[at]++;
+    }
+    last = run->losses[0].loss;
+    for (int i = 0; i < n; i++)
+        last = means[i] = counts[i] ? means[i] / counts[i] : last;
+    free(counts);
+    return true;
 }

@@ -1,25 +1,24 @@
 #include "client/screen.h"
 
 #include <math.h>
-#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 #include "client/table.h"
 #include "client/text.h"
 #include "common/mem.h"
 
-#define HIDE "\033[?25l"
-#define SHOW "\033[?25h"
-
 enum {
     WIDEST = 120,               // wider pictures are harder to read
-    HEAD_ROWS = 4, FOOT_ROWS = 4,
-    MEDIAN_COLUMNS = 10, LONGEST_LAYER = 24,
+    HEAD_ROWS = 4,              // head, progress, numbers, heading of layers
+    AXIS_ROWS = 2,
+    MEDIAN_COLUMNS = 12,        // with the trend's arrow
+    LONGEST_LAYER = 24,
     TALLEST = 3,                // rows of one histogram
+    LEAST_SPARK = 6, MOST_SPARK = 30,
+    WIDE = 60,                  // with room for the accuracy
 };
 
-/* ---- what it shows ---- */
+/* ---- head ---- */
 
 static void put_head(FILE *out, const struct client *c, const struct run *run,
                      int width)
@@ -86,21 +85,46 @@ static void put_progress(FILE *out, const struct client *c,
     }
 }
 
+// The loss so far, between its least and its most; nothing where there is too
+// little room.
+static void put_losses(FILE *out, const struct client *c, const struct run *run,
+                       int room)
+{
+    int n = room < MOST_SPARK ? room : MOST_SPARK;
+    double means[MOST_SPARK], least = INFINITY, most = -INFINITY;
+
+    if (n < LEAST_SPARK || run->n_losses < 2 || !run_losses(run, means, n))
+        return;
+    for (int i = 0; i < n; i++) {
+        least = fmin(least, means[i]);
+        most = fmax(most, means[i]);
+    }
+    for (int i = 0; i < n; i++)         // the least is low, not blank
+        means[i] = most > least ? (means[i] - least) / (most - least) + 0.1 : 1;
+    fprintf(out, "  %s", c->colour ? "\033[36m" : "");
+    spark_row(out, means, n, 1.1, 0, 1, c->utf8);
+    fputs(c->colour ? "\033[0m" : "", out);
+}
+
 static void put_numbers(FILE *out, const struct client *c,
                         const struct run *run, int width)
 {
     char *rate = text_number(run->images_per_second, 3);
     char *eta = text_seconds(run->eta_seconds);
     char *loss = text_number(run->loss, 4);
-    char *accuracy = isfinite(run->accuracy)
-        ? xasprintf("   accuracy %.1f %%", 100 * run->accuracy) : xstrdup("");
+    bool wide = width >= WIDE && isfinite(run->accuracy);
+    char *accuracy = wide
+        ? xasprintf("  accuracy %.1f %%", 100 * run->accuracy) : xstrdup("");
     bool left = isfinite(run->eta_seconds);
-    char *text = xasprintf("%s images/s%s%s   loss %s%s", rate,
-                           left ? "   ETA " : "", left ? eta : "",
-                           isnan(run->loss) ? "not finite" : loss, accuracy);
+    char *text = xasprintf("%s images/s%s%s%s  loss %s", rate,
+                           left ? "  ETA " : "", left ? eta : "", accuracy,
+                           isnan(run->loss) ? "not finite" : loss);
     char *fit = text_fit(run->epoch ? text : "", width, c->utf8);
 
-    fprintf(out, "%s\n", fit);
+    fputs(fit, out);
+    if (run->epoch)
+        put_losses(out, c, run, width - text_width(fit) - 2);
+    fputc('\n', out);
     free(rate);
     free(eta);
     free(loss);
@@ -109,29 +133,49 @@ static void put_numbers(FILE *out, const struct client *c,
     free(fit);
 }
 
-static void put_layer(FILE *out, const struct client *c,
-                      const struct run_layer *l, const struct axis *axis,
-                      int name_columns, int rows)
-{
-    double *columns = xcalloc((size_t)axis->columns, sizeof *columns);
-    char *clean = text_clean(l->name, c->utf8);
-    char *name = text_fit(clean, name_columns, c->utf8);
-    char *median = text_number(l->median, 3);
+/* ---- layers ---- */
 
-    for (int i = 0; i < RUN_BINS; i++)
-        if (l->counts[i] > 0)
-            spark_add(axis, run_edge(i), run_edge(i + 1), l->counts[i],
-                      columns);
-    double most = spark_most(columns, axis->columns);
-    for (int row = 0; row < rows; row++) {
-        bool last = row == rows - 1;
-        int pad = name_columns - text_width(last ? name : "");
+struct part {                   // what of the records is shown where
+    const struct client *c;
+    const struct run    *run;
+    struct axis         *axis;
+    int                  epoch, quantity, width, names, rows;
+};
+
+static const char *arrow(const struct part *p, const struct run_row *row)
+{
+    static const char *const arrows[2][3] = {
+        {"v", "=", "^"}, {"\u2193", "\u2192", "\u2191"}};
+    int trend;
+
+    return run_trend(p->run, p->epoch, row, &trend)
+               ? arrows[p->c->utf8][trend + 1] : " ";
+}
+
+static void put_layer(FILE *out, const struct part *p, int layer)
+{
+    const struct run_row *r = run_find(p->run, p->epoch, p->quantity, layer);
+    double *columns = xcalloc((size_t)p->axis->columns, sizeof *columns);
+    char *clean = text_clean(p->run->layers[layer], p->c->utf8);
+    char *name = text_fit(clean, p->names, p->c->utf8);
+    char *median = text_number(r->median, 3);
+
+    for (int i = 0; i < r->n; i++)
+        if (r->counts[i] > 0)
+            spark_add(p->axis, run_edge(r->first + i),
+                      run_edge(r->first + i + 1), r->counts[i], columns);
+    double most = spark_most(columns, p->axis->columns);
+    for (int row = 0; row < p->rows; row++) {
+        bool last = row == p->rows - 1;
+        int pad = p->names - text_width(last ? name : "");
         fprintf(out, "%s%*s ", last ? name : "", pad, "");
-        if (c->colour)
-            fputs("\033[34m", out);
-        spark_row(out, columns, axis->columns, most, row, rows, c->utf8);
-        fprintf(out, "%s%*s\n", c->colour ? "\033[0m" : "",
-                last ? MEDIAN_COLUMNS : 0, last ? median : "");
+        fputs(p->c->colour ? "\033[34m" : "", out);
+        spark_row(out, columns, p->axis->columns, most, row, p->rows,
+                  p->c->utf8);
+        fputs(p->c->colour ? "\033[0m" : "", out);
+        if (last)
+            fprintf(out, "%*s %s", MEDIAN_COLUMNS - 2, median, arrow(p, r));
+        fputc('\n', out);
     }
     free(columns);
     free(clean);
@@ -144,167 +188,140 @@ static int longest_name(const struct run *run, const int *indices, int n)
     int longest = 0;
 
     for (int i = 0; i < n; i++) {
-        int len = (int)strlen(run->layers[indices[i]].name);
+        int len = (int)strlen(run->layers[indices[i]]);
         longest = len > longest ? len : longest;
     }
     return longest < LONGEST_LAYER ? longest : LONGEST_LAYER;
 }
 
-// As many layers as fit, evenly over the depth, each as high as fits.
-static void put_layers(FILE *out, const struct client *c,
-                       const struct run *run, struct axis *axis, int width)
+// "grad_out, epoch 3 so far, layers 5-12 of 53" and "median".
+static void put_heading(FILE *out, const struct part *p, int first, int shown,
+                        int n)
 {
-    int *indices = xcalloc((size_t)run->n_layers + 1, sizeof *indices);
-    int n = run_layers(run, indices), shown = n;
-    int room = c->rows - 1 - HEAD_ROWS - FOOT_ROWS;
-    int names = longest_name(run, indices, n);
+    const struct run_epoch *e = &p->run->history[p->epoch];
+    char *quantity = text_clean(p->run->quantities[p->quantity], p->c->utf8);
+    char *which = shown == n ? xstrdup("")
+        : first < 0 ? xasprintf(", %d of %d layers", shown, n)
+        : xasprintf(", layers %d-%d of %d", first + 1, first + shown, n);
+    char *text = xasprintf("%s, epoch %d%s%s", quantity, e->number,
+                           e->whole ? "" : " so far", which);
+    int room = p->names + 1 + p->axis->columns;
+    char *fit = text_fit(text, room, p->c->utf8);
+
+    fprintf(out, "%s%*s%*s\n", fit, room - text_width(fit), "",
+            MEDIAN_COLUMNS - 2, "median");
+    free(quantity);
+    free(which);
+    free(text);
+    free(fit);
+}
+
+// As many layers as fit, each as high as fits: of all from the one that was
+// scrolled to, of few evenly over the depth.
+static void put_layers(FILE *out, struct part *p, const struct screen *s,
+                       int room)
+{
+    int *indices = xcalloc((size_t)p->run->n_layers + 1, sizeof *indices);
+    int n = run_layers(p->run, p->epoch, p->quantity, s->all, indices);
     double low, high;
 
-    axis->columns = width - names - 1 - MEDIAN_COLUMNS;
-    if (n && room > 0 && axis->columns >= 8 &&
-        run_range(run, indices, n, &low, &high)) {
-        shown = n < room ? n : room;
-        int rows = room / shown < TALLEST ? room / shown : TALLEST;
-        spark_widen(axis, low, high);
-        int left = names + 1 + axis->columns;
-        fprintf(out, "%-*.*s%*s\n", left, left,
-                "gradient norms in the epoch, by layer", MEDIAN_COLUMNS,
-                "median");
-        for (int i = 0; i < shown; i++) {
-            int at = shown > 1 ? i * (n - 1) / (shown - 1) : 0;
-            put_layer(out, c, &run->layers[indices[at]], axis, names, rows);
-        }
-        spark_axis(out, axis, names + 1, c->utf8);
-        if (shown < n)
-            fprintf(out, "%d of %d layers\n", shown, n);
+    p->names = longest_name(p->run, indices, n);
+    p->axis->columns = p->width - p->names - 1 - MEDIAN_COLUMNS;
+    if (n && room > 0 && p->axis->columns >= 8) {
+        int shown = n < room ? n : room;
+        int most = n - shown, first = s->first < most ? s->first : most;
+        p->rows = room / shown < TALLEST ? room / shown : TALLEST;
+        if (run_range(p->run, p->epoch, p->quantity, indices, n, &low, &high))
+            spark_widen(p->axis, low, high);
+        if (p->axis->low > p->axis->high)
+            spark_widen(p->axis, -10, 0);       // nothing but zeros so far
+        put_heading(out, p, s->all ? first : -1, shown, n);
+        for (int i = 0; i < shown; i++)
+            put_layer(out, p, indices[s->all ? first + i
+                      : shown > 1 ? i * (n - 1) / (shown - 1) : 0]);
+        spark_axis(out, p->axis, p->names + 1, p->c->utf8);
     }
     free(indices);
 }
 
-static void put_foot(FILE *out, const struct client *c, const struct run *run,
-                     bool lost, int width)
-{
-    char *text = NULL;
+/* ---- foot ---- */
 
-    if (lost)
-        text = xstrdup("the daemon does not answer, trying again ...");
-    else if (run->reason)
-        text = xasprintf("%s: %s", run->state, run->reason);
-    else if (run->warnings)
-        text = xasprintf("%d warning%s, the last: %s", run->warnings,
-                         run->warnings == 1 ? "" : "s", run->warning);
-    if (text) {
-        char *clean = text_clean(text, c->utf8);
-        char *fit = text_fit(clean, width, c->utf8);
-        fprintf(out, "%s\n", fit);
-        free(fit);
-        free(clean);
-    }
-    free(text);
+static const char *const help[] = {
+    "q           leave; the job goes on",
+    "tab         the next quantity",
+    "l           few layers, or all",
+    "up, down    scroll all layers; page up, page down by more",
+    "left, right an epoch back or on",
+    "home, end   the first epoch, the newest",
+    "?           this, and back",
+};
+
+static void put_line(FILE *out, const struct client *c, const char *text,
+                     int width)
+{
+    char *clean = text_clean(text, c->utf8);
+    char *fit = text_fit(clean, width, c->utf8);
+
+    fprintf(out, "%s\n", fit);
+    free(fit);
+    free(clean);
 }
 
-char *screen_compose(const struct client *c, const struct run *run, bool lost,
-                     struct axis *axis)
+static void put_help(FILE *out, const struct client *c, int width, int room)
+{
+    int n = sizeof help / sizeof *help;
+
+    for (int i = 0; i < n && i < room; i++)
+        put_line(out, c, help[i], width);
+}
+
+static char *foot_of(const struct run *run, const struct screen *s)
+{
+    if (s->lost)
+        return xstrdup("the daemon does not answer, trying again ...");
+    if (run->reason)
+        return xasprintf("%s: %s", run->state, run->reason);
+    if (run->warnings)
+        return xasprintf("%d warning%s, the last: %s", run->warnings,
+                         run->warnings == 1 ? "" : "s", run->warning);
+    return s->keys ? xstrdup("q leave  tab quantity  l layers  "
+                             "left/right epoch  ? help") : NULL;
+}
+
+/* ---- the whole ---- */
+
+int screen_epoch(const struct run *run, const struct screen *s)
+{
+    for (int i = 0; s->epoch && i < run->n_history; i++)
+        if (run->history[i].number == s->epoch)
+            return i;
+    return run->n_history - 1;
+}
+
+char *screen_compose(const struct client *c, const struct run *run,
+                     const struct screen *s, struct axis *axis)
 {
     int width = (c->columns < WIDEST ? c->columns : WIDEST) - 1;
-    char *picture = NULL;
+    char *picture = NULL, *foot = foot_of(run, s);
+    int room = c->rows - 1 - HEAD_ROWS - AXIS_ROWS - (foot != NULL);
     size_t len;
     FILE *out = open_memstream(&picture, &len);
 
     put_head(out, c, run, width);
     put_progress(out, c, run, width);
     put_numbers(out, c, run, width);
-    put_layers(out, c, run, axis, width);
-    put_foot(out, c, run, lost, width);
+    if (s->help) {
+        put_help(out, c, width, c->rows - 1 - (HEAD_ROWS - 1) -
+                                (foot != NULL));
+    } else if (run->n_history && run->n_quantities) {
+        struct part p = {.c = c, .run = run, .axis = axis, .width = width,
+                         .epoch = screen_epoch(run, s),
+                         .quantity = s->quantity % run->n_quantities};
+        put_layers(out, &p, s, room);
+    }
+    if (foot)
+        put_line(out, c, foot, width);
+    free(foot);
     fclose(out);
     return picture;
-}
-
-/* ---- how it gets there ---- */
-
-static char *drawn;             // the picture on the screen, or NULL
-static volatile sig_atomic_t was_stopped;
-
-// Ctrl-Z: the shell gets its cursor back.
-static void stop(int signal)
-{
-    (void)signal;
-    (void)!write(STDOUT_FILENO, SHOW, sizeof SHOW - 1);
-    raise(SIGSTOP);
-    (void)!write(STDOUT_FILENO, HIDE, sizeof HIDE - 1);
-    was_stopped = 1;
-}
-
-// Rows of the terminal that a line takes; escape sequences take no column. A
-// terminal that was made narrower has wrapped what was there.
-static int rows_of(const char *line, size_t len, int columns)
-{
-    char *plain = xmalloc(len + 1);
-    size_t n = 0;
-
-    for (size_t i = 0; i < len; i++) {
-        if (line[i] == '\033')
-            while (i < len && line[i] != 'm')
-                i++;
-        else
-            plain[n++] = line[i];
-    }
-    while (n && plain[n - 1] == ' ')
-        n--;
-    plain[n] = 0;
-    int width = text_width(plain);
-    free(plain);
-    return width > columns ? (width + columns - 1) / columns : 1;
-}
-
-static int rows_drawn(int columns)
-{
-    int rows = 0;
-
-    for (const char *line = drawn; line && *line;) {
-        size_t len = strcspn(line, "\n");
-        rows += rows_of(line, len, columns);
-        line += len + (line[len] == '\n');
-    }
-    return rows;
-}
-
-void screen_draw(const struct client *c, const char *picture)
-{
-    struct sigaction action = {.sa_handler = stop, .sa_flags = SA_RESTART};
-
-    if (!drawn) {
-        sigaction(SIGTSTP, &action, NULL);
-        fputs(HIDE, stdout);
-    }
-    if (was_stopped) {
-        free(drawn);
-        drawn = NULL;
-        was_stopped = 0;
-    }
-    int up = rows_drawn(c->columns);
-    if (up > c->rows - 1)
-        up = c->rows - 1;
-    if (up)
-        printf("\033[%dA", up);
-    putchar('\r');
-    for (const char *line = picture; *line;) {
-        size_t len = strcspn(line, "\n");
-        printf("%.*s\033[K\n", (int)len, line);
-        line += len + (line[len] == '\n');
-    }
-    fputs("\033[J", stdout);
-    fflush(stdout);
-    free(drawn);
-    drawn = xstrdup(picture);
-}
-
-void screen_end(void)
-{
-    if (!drawn)
-        return;
-    fputs(SHOW, stdout);
-    fflush(stdout);
-    free(drawn);
-    drawn = NULL;
 }

@@ -143,7 +143,8 @@ char *views_notebook(const json_t *layers)
     for (int i = 0; job_notebook_layers[i]; i++)
         if (holds(layers, job_notebook_layers[i]))
             json_array_append_new(few, json_string(job_notebook_layers[i]));
-    if (json_array_size(few) < FEW_LAYERS && n > json_array_size(few)) {
+    if (!json_array_size(few) ||
+        (json_array_size(few) < FEW_LAYERS / 2 && n > FEW_LAYERS)) {
         size_t most = n < FEW_LAYERS ? n : FEW_LAYERS;
         json_array_clear(few);
         for (size_t i = 0; i < most; i++)

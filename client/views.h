@@ -30,6 +30,6 @@ void views_clear(struct figure *figures, int n);
 // are no records. Caller owns *layers, an array of text.
 int  views_layers(struct client *c, json_int_t id, bool main_path,
                   json_t **layers);
-// The notebook's six of them, or as many spread evenly over the depth.
+// The notebook's of them, or, where there are few, six spread over the depth.
 // Caller owns.
 char *views_notebook(const json_t *layers);

@@ -1,5 +1,4 @@
 /* watch and wait: jobs that go on, over connections that break. */
-#include <pty.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdbool.h>
@@ -119,55 +118,6 @@ static void test_wait(void **state)
     assert_int_equal(r.status, 124);
 }
 
-// In a terminal, with a stream that does not end: Ctrl-C gives the cursor back.
-static void test_interrupt_in_a_terminal(void **state)
-{
-    (void)state;
-    static char *argv[] = {(char *)"gradwatch", (char *)"watch", (char *)"7",
-                           NULL};
-    int listener = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0), tty, status;
-    struct sockaddr_in at = {.sin_family = AF_INET,
-                             .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
-    socklen_t len = sizeof at;
-    struct winsize size = {.ws_row = 24, .ws_col = 80};
-    static const char stream[] = STREAM(
-        EVENT("1", "\"type\": \"queued\", \"name\": \"n\""));
-    char request[CANNED_REQUEST] = "", url[64], *text = r.out;
-    size_t got = 0;
-    bool asked = false;
-
-    assert_int_equal(bind(listener, (struct sockaddr *)&at, len), 0);
-    assert_int_equal(listen(listener, 1), 0);
-    getsockname(listener, (struct sockaddr *)&at, &len);
-    snprintf(url, sizeof url, "http://127.0.0.1:%d", ntohs(at.sin_port));
-    pid_t pid = forkpty(&tty, NULL, NULL, &size);
-    if (pid == 0) {
-        setenv("TERM", "xterm", 1);
-        client_exec(url, argv);
-    }
-    int fd = accept(listener, NULL, NULL);
-    canned_read(fd, request);
-    assert_int_equal(write(fd, stream, sizeof stream - 1), sizeof stream - 1);
-    for (ssize_t n; got < MOST_OUTPUT - 1 &&
-         (n = read(tty, text + got, MOST_OUTPUT - 1 - got)) > 0;) {
-        got += (size_t)n;
-        text[got] = 0;
-        if (!asked && strstr(text, "queued")) {         // it is drawn
-            asked = true;
-            assert_int_equal(write(tty, "\003", 1), 1);
-        }
-    }
-    waitpid(pid, &status, 0);
-    assert_true(WIFEXITED(status));
-    assert_int_equal(WEXITSTATUS(status), 130);
-    assert_has(text, "\033[?25l");
-    assert_has(strstr(text, "\033[?25l"), "\033[?25h");
-    assert_has(text, "job 7 goes on; end it with: gradwatch cancel 7");
-    close(fd);
-    close(tty);
-    close(listener);
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -176,7 +126,6 @@ int main(void)
         cmocka_unit_test(test_watch_exits_as_the_job),
         cmocka_unit_test(test_streams_as_lines_of_json),
         cmocka_unit_test(test_wait),
-        cmocka_unit_test(test_interrupt_in_a_terminal),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,7 +1,5 @@
 /* The parts of the client that need no daemon: events out of bytes, text for
- * terminals, pictures, and what a watched job looks like. */
-#include "client/run.h"
-#include "client/screen.h"
+ * terminals, pictures. */
 #include "client/spark.h"
 #include "client/sse.h"
 #include "client/text.h"
@@ -226,102 +224,6 @@ static void test_an_axis_is_labelled_at_its_ends(void **state)
     }
 }
 
-/* ---- a watched job ---- */
-
-static void apply(struct run *run, const char *event)
-{
-    json_t *parsed = json_loads(event, 0, NULL);
-
-    assert_non_null(parsed);
-    run_apply(run, parsed);
-    json_decref(parsed);
-}
-
-static const char started[] =
-    "{\"type\": \"started\", \"device\": {\"backend\": \"cpu\", \"index\": 0, "
-    "\"name\": \"Tiny \\u001b[31m\"}, \"spec\": {\"name\": \"plain\", "
-    "\"train\": {\"epochs\": 3}}, \"steps_per_epoch\": 40, \"layers\": ["
-    "{\"name\": \"conv1\"}, {\"name\": \"layer1.0.conv2\"}, "
-    "{\"name\": \"fc\"}]}";
-static const char live[] =
-    "{\"type\": \"live\", \"epoch\": 2, \"epochs\": 3, \"step\": 20, "
-    "\"steps_per_epoch\": 40, \"images_per_second\": 205.1, \"loss\": 2.2, "
-    "\"accuracy\": 0.2, \"eta_seconds\": 8.5, \"quantities\": {\"grad_out\": {"
-    "\"layer1.0.conv2\": {\"median\": 1, \"hist\": {\"decade8\": {\"first\": "
-    "240, \"counts\": [1]}}},"
-    "\"fc\": {\"median\": 0.01, \"hist\": {\"decade8\": {\"first\": 224, "
-    "\"counts\": [1, 2]}}},"
-    "\"conv1\": {\"median\": 0.001, \"hist\": {\"decade8\": {\"first\": 216, "
-    "\"counts\": [3]}}}}}}";
-
-static void test_a_run_follows_its_events(void **state)
-{
-    (void)state;
-    struct run run = {.id = 7, .state = "queued"};
-    int indices[3];
-    double low, high;
-
-    apply(&run, started);
-    assert_string_equal(run.state, "running");
-    assert_int_equal(run_layers(&run, indices), 0);
-    apply(&run, live);
-    assert_int_equal(run.epoch, 2);
-    // The notebook's layers alone, in the order of the network.
-    assert_int_equal(run_layers(&run, indices), 2);
-    assert_string_equal(run.layers[indices[0]].name, "conv1");
-    assert_string_equal(run.layers[indices[1]].name, "fc");
-    assert_true(run_range(&run, indices, 2, &low, &high));
-    assert_float_equal(low, -3, 0);
-    assert_float_equal(high, -1.75, 0);
-    apply(&run, "{\"type\": \"failed\", \"error\": {\"code\": \"device\", "
-                "\"message\": \"lost\"}}");
-    assert_string_equal(run.state, "failed");
-    assert_string_equal(run.reason, "lost");
-    assert_false(run_is_done(&run));
-    run_clear(&run);
-}
-
-static void test_without_the_notebooks_all_layers_are_shown(void **state)
-{
-    (void)state;
-    struct run run = {.id = 7, .state = "queued"};
-    int indices[3];
-
-    apply(&run, "{\"type\": \"live\", \"epoch\": 1, \"epochs\": 1, "
-                "\"quantities\": {\"grad_w\": {\"a\": {\"median\": null}, "
-                "\"b\": {}}}}");
-    assert_int_equal(run_layers(&run, indices), 2);
-    assert_true(isnan(run.layers[indices[0]].median));
-    run_clear(&run);
-}
-
-// Every line of a picture fits, whatever the terminal and the locale.
-static void test_pictures_fit_the_terminal(void **state)
-{
-    (void)state;
-    struct run run = {.id = 7, .state = "queued"};
-
-    apply(&run, started);
-    apply(&run, live);
-    for (int columns = 20; columns <= 140; columns += 3)
-        for (int rows = 3; rows <= 40; rows++) {
-            struct client c = {.columns = columns, .rows = rows,
-                               .utf8 = columns % 2};
-            struct axis axis = {.low = 1, .high = 0};
-            char *picture = screen_compose(&c, &run, false, &axis);
-            int n = 0;
-            for (char *line = picture, *end; *line; line = end + 1, n++) {
-                end = strchr(line, '\n');
-                *end = 0;
-                assert_in_range(text_width(line), 0, columns - 1);
-                assert_null(strchr(line, '\033'));
-            }
-            assert_in_range(n, 1, rows > 6 ? rows - 1 : 6);
-            free(picture);
-        }
-    run_clear(&run);
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -334,9 +236,6 @@ int main(void)
         cmocka_unit_test(test_bins_are_shared_by_columns),
         cmocka_unit_test(test_an_axis_is_whole_decades),
         cmocka_unit_test(test_an_axis_is_labelled_at_its_ends),
-        cmocka_unit_test(test_a_run_follows_its_events),
-        cmocka_unit_test(test_without_the_notebooks_all_layers_are_shown),
-        cmocka_unit_test(test_pictures_fit_the_terminal),
     };
     setlocale(LC_CTYPE, "C.UTF-8");
     return cmocka_run_group_tests(tests, NULL, NULL);
