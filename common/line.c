@@ -84,11 +84,11 @@ const char *line_next(struct line_reader *r, size_t *len, bool *end,
         return NULL;
     }
     for (;;) {
-        char *line = r->buf + r->start;
-        size_t unread = r->end - r->start;
-        char *newline = unread > r->scanned
-            ? memchr(line + r->scanned, '\n', unread - r->scanned) : NULL;
+        size_t unread = r->end - r->start, from = r->start + r->scanned;
+        char *newline = unread > r->scanned     // else there may be no buffer
+            ? memchr(r->buf + from, '\n', unread - r->scanned) : NULL;
         if (newline) {
+            char *line = r->buf + r->start;
             *newline = '\0';
             *len = (size_t)(newline - line);
             r->start += *len + 1;
