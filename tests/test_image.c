@@ -117,6 +117,14 @@ static void test_refused(void **state)
     refused(file, len, "code table");
     free(file);
 
+    // The marker of its only scan made that of a comment.
+    file = dump_load("image_420.jpg", &len);
+    for (at = 0; file[at] != 0xFF || file[at + 1] != 0xDA;)
+        at++;
+    file[at + 1] = 0xFE;
+    refused(file, len, "no pixels");
+    free(file);
+
     // A bit of its pixels, which only the checksum can tell.
     file = dump_load("image_rgb.png", &len);
     file[len / 2] ^= 4;
@@ -150,6 +158,7 @@ static void test_huge(void **state)
     (void)state;
     static const struct { int w, h; const char *reason; } cases[] = {
         { 20000, 20000, "20000 x 20000 pixels; at most 67108864" },
+        { 60160, 1024, "920 bytes are too few for 60160 x 1024 pixels" },
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         size_t len;

@@ -90,7 +90,7 @@ static size_t next_marker(const uint8_t *file, size_t len, size_t at)
 static int check_jpeg(const uint8_t *file, size_t len, char *why)
 {
     size_t at = next_marker(file, len, 2);
-    bool frame = false;
+    bool frame = false, scan = false;
 
     while (at < len && file[at + 1] != 0xD9) {
         uint8_t marker = file[at + 1];
@@ -101,6 +101,8 @@ static int check_jpeg(const uint8_t *file, size_t len, char *why)
             if (!codes_fit(file + at + 4, size - 2))
                 return because(why, "a code table in the JPEG file is "
                                "damaged");
+        } else if (marker == 0xDA) {
+            scan = true;
         } else if (marker >= 0xC0 && marker <= 0xCF && marker != 0xC8 &&
                    marker != 0xCC && size >= 8) {
             frame = true;
@@ -110,8 +112,10 @@ static int check_jpeg(const uint8_t *file, size_t len, char *why)
         }
         at = next_marker(file, len, at + 2 + size);
     }
-    return frame ? 0 : because(why, "no frame in the JPEG file: damaged or "
-                               "cut off");
+    if (frame && scan)
+        return 0;
+    return because(why, frame ? "no pixels in the JPEG file: damaged or cut off"
+                   : "no frame in the JPEG file: damaged or cut off");
 }
 
 // A file in memory as stb_image reads it; remembers that it wanted more.
@@ -174,6 +178,40 @@ static size_t allowance(int w, int h, size_t len)
     return HEADER_BYTES + BYTES_A_PIXEL * columns * rows + BYTES_A_BYTE * len;
 }
 
+// A JPEG spends a bit or more on each block of 8 x 8 pixels. What stb_image
+// does not find it takes as grey.
+static bool is_too_short(const uint8_t *file, int w, int h, size_t len)
+{
+    size_t blocks = ((size_t)w + 7) / 8 * (((size_t)h + 7) / 8);
+
+    return file[0] == 0xFF && len < blocks / 8;
+}
+
+// Width and height from the header, within the limits; -1 says why not.
+static int measure(const uint8_t *file, size_t len, int *w, int *h, char *why)
+{
+    int components;
+
+    image_memory_allow(HEADER_BYTES);
+    if (!stbi_info_from_memory(file, (int)len, w, h, &components)) {
+        snprintf(why, IMAGE_WHY, "a damaged header, or a kind of %s that is "
+                 "not supported", file[0] == 0xFF ? "JPEG" : "PNG");
+        return -1;
+    }
+    if (*w > RESIZE_MAX_SIDE || *h > RESIZE_MAX_SIDE ||
+        (int64_t)*w * *h > IMAGE_MOST_PIXELS) {
+        snprintf(why, IMAGE_WHY, "%d x %d pixels; at most %d are taken", *w,
+                 *h, IMAGE_MOST_PIXELS);
+        return -1;
+    }
+    if (is_too_short(file, *w, *h, len)) {
+        snprintf(why, IMAGE_WHY, "%zu bytes are too few for %d x %d pixels",
+                 len, *w, *h);
+        return -1;
+    }
+    return 0;
+}
+
 // The pixels (h, w, 3), to be given to stbi_image_free(), or NULL.
 static uint8_t *load(const uint8_t *file, size_t len, int *w, int *h,
                      char *why)
@@ -184,17 +222,8 @@ static uint8_t *load(const uint8_t *file, size_t len, int *w, int *h,
     struct reader r = { .bytes = file, .len = len };
     int components;
 
-    image_memory_allow(HEADER_BYTES);
-    if (!stbi_info_from_memory(file, (int)len, w, h, &components)) {
-        because(why, stbi_failure_reason());
+    if (measure(file, len, w, h, why) != 0)
         return NULL;
-    }
-    if (*w > RESIZE_MAX_SIDE || *h > RESIZE_MAX_SIDE ||
-        (int64_t)*w * *h > IMAGE_MOST_PIXELS) {
-        snprintf(why, IMAGE_WHY, "%d x %d pixels; at most %d are taken", *w,
-                 *h, IMAGE_MOST_PIXELS);
-        return NULL;
-    }
     image_memory_allow(allowance(*w, *h, len));
     uint8_t *pixels = stbi_load_from_callbacks(&calls, &r, w, h, &components,
                                                3);
@@ -203,9 +232,11 @@ static uint8_t *load(const uint8_t *file, size_t len, int *w, int *h,
     if (image_memory_ran_out())
         snprintf(why, IMAGE_WHY, "it needs more memory than an image of %d x "
                  "%d pixels should", *w, *h);
+    else if (r.past_end)
+        because(why, "the file ends in the middle of the image");
     else
-        because(why, r.past_end ? "the file ends in the middle of the image" :
-                stbi_failure_reason());
+        snprintf(why, IMAGE_WHY, "cannot be decoded: %s",
+                 stbi_failure_reason());
     stbi_image_free(pixels);
     return NULL;
 }

@@ -6,7 +6,6 @@
 #define STBI_ONLY_PNG
 #define STBI_ONLY_JPEG
 #define STBI_NO_STDIO
-#define STBI_FAILURE_USERMSG
 #define STBI_MAX_DIMENSIONS 65535
 #define STBI_MALLOC(bytes) image_memory_take(bytes)
 #define STBI_REALLOC_SIZED(p, now, bytes) image_memory_resize(p, now, bytes)
