@@ -59,7 +59,7 @@ static bool is_known(const char *path, bool group)
     for (int i = 0; i < job_n_fields; i++)
         if (row_matches(job_table[i].path, path, group))
             return true;
-    return group && job_has_later(path);
+    return false;
 }
 
 // "did you mean train.batch", or what there is beside it. Caller frees.
@@ -119,10 +119,6 @@ static void check_keys(const json_t *object, const char *group,
             check_keys(value, path, below, list);
         } else if (plain && is_known(path, true)) {
             problem(list, xstrdup(below), value, "%s must be an object", path);
-        } else if (plain && job_is_later(path, NULL)) {
-            if (!json_is_null(value))
-                problem(list, xstrdup(below), value,
-                        "%s is not in this version", path);
         } else if (!(plain && is_known(path, false)) &&
                    strcmp(path, "preset")) {
             char *hint = advice(group, path);
@@ -163,13 +159,8 @@ static void read_field(const struct job_field *f, const json_t *given,
     if (at != READ_FINE) {
         const json_t *wrong = at >= 0 ? json_array_get(v, (size_t)at) : v;
         char *wants = job_kind_wants(f);
-        if (job_is_later(f->path, wrong))
-            problem(list, pointer_of(f->path, at), wrong,
-                    "%s %s is not in this version", f->path,
-                    json_string_value(wrong));
-        else
-            problem(list, pointer_of(f->path, at), wrong, "%s must be %s",
-                    f->path, wants);
+        problem(list, pointer_of(f->path, at), wrong, "%s must be %s",
+                f->path, wants);
         free(wants);
     }
     json_decref(fallback);

@@ -15,7 +15,7 @@
 enum { JOB_STAGES = 4, JOB_MAX_LIST = 256 };
 
 enum job_norm      { NORM_BATCH, NORM_NONE };
-enum job_init      { INIT_PYTORCH, INIT_KAIMING };
+enum job_init      { INIT_PYTORCH, INIT_KAIMING, INIT_CHECKPOINT };
 enum job_source    { SOURCE_SYNTHETIC, SOURCE_FOLDER, SOURCE_CIFAR10 };
 enum job_augment   { AUGMENT_NONE, AUGMENT_FLIP, AUGMENT_CROP_FLIP };
 enum job_optimizer { OPTIMIZER_SGD, OPTIMIZER_ADAM, OPTIMIZER_ADAMW };
@@ -43,6 +43,7 @@ struct job {
         bool          skip[JOB_STAGES]; // by stage, layer1 first
         enum job_norm norm;
         enum job_init init;
+        int64_t       init_job;         // of INIT_CHECKPOINT: whose newest one
         double        width;
         int           classes;          // 0 = the data set's
     } model;
@@ -101,6 +102,9 @@ void        job_free(struct job *job);
 
 // Strict JSON text: no duplicate keys, no more than 32 deep, one object.
 json_t     *job_load_text(const char *text, size_t len, struct error *err);
+
+// The job whose checkpoint a stored spec starts from, or 0.
+int64_t     job_init_of(const json_t *spec);
 
 // Whether a network is made without skip connections: model.skip must be false.
 bool job_arch_has_no_skip(const char *arch);

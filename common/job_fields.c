@@ -4,7 +4,6 @@
  */
 #include "common/job_kind.h"
 
-#include <fnmatch.h>
 #include <string.h>
 
 #define AT(m) .offset = offsetof(struct job, m), \
@@ -34,9 +33,11 @@ const struct job_field job_table[] = {
       .values = "batch|none", .fallback = "\"batch\"",
       .help = "normalisation; without it, convolutions of a resnet have "
       "biases" },
-    { "model.init", .option = "--init", .kind = &kind_word, AT(model.init),
-      .values = "pytorch|kaiming", .fallback = "\"pytorch\"",
-      .help = "first weights: uniform by fan-in, or normal by fan-out" },
+    { "model.init", .option = "--init", .kind = &kind_init, AT(model.init),
+      .low = 1, .high = 9007199254740991,
+      .values = "pytorch|kaiming|checkpoint:ID",
+      .fallback = "\"pytorch\"", .help = "first weights: uniform by fan-in, "
+      "normal by fan-out, or those of a job's newest checkpoint" },
     { "model.width", .option = "--width", .kind = &kind_real, AT(model.width),
       RANGE(0.0625, 4), .fallback = "1",
       .help = "channels as a multiple of the paper's" },
@@ -157,13 +158,6 @@ const struct job_field job_table[] = {
 
 const int job_n_fields = sizeof job_table / sizeof job_table[0];
 
-// Values that a later version brings: refused by name, not as unknown. A row
-// goes when its value works. No value: the field as a whole, unless null.
-static const struct { const char *path, *value; } later[] = {
-    { "model.init", "checkpoint:*" },
-};
-enum { N_LATER = sizeof later / sizeof later[0] };
-
 // What optimizers use when nothing is said, in the order of their words.
 const double job_usual_lr[] = { 0.1, 0.001, 0.001 };
 const double job_usual_decay[] = { 0, 0, 0.01 };
@@ -201,26 +195,4 @@ const struct job_field *job_fields(int *n)
 {
     *n = job_n_fields;
     return job_table;
-}
-
-bool job_is_later(const char *path, const json_t *value)
-{
-    const char *text = json_string_value(value);
-    for (int i = 0; i < N_LATER; i++) {
-        if (strcmp(path, later[i].path))
-            continue;
-        if (!later[i].value ? true
-                            : text && !fnmatch(later[i].value, text, 0))
-            return true;
-    }
-    return false;
-}
-
-bool job_has_later(const char *group)
-{
-    size_t len = strlen(group);
-    for (int i = 0; i < N_LATER; i++)
-        if (!strncmp(later[i].path, group, len) && later[i].path[len] == '.')
-            return true;
-    return false;
 }

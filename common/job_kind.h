@@ -28,15 +28,10 @@ struct job_kind {
 extern const struct job_kind kind_word, kind_word_text, kind_integer,
     kind_optional, kind_real, kind_bool, kind_triple, kind_name, kind_skip,
     kind_root, kind_path, kind_validation, kind_layers, kind_quantities, kind_samples,
-    kind_device, kind_after;
+    kind_device, kind_after, kind_init;
 
 // "a whole number from 2 to 4096", "one of sgd, adam, adamw". Caller frees.
 char *job_kind_wants(const struct job_field *f);
-
-// Whether a later version has this value, or this field (value NULL), or any
-// such field in a group.
-bool job_is_later(const char *path, const json_t *value);
-bool job_has_later(const char *group);
 
 // What optimizers use when nothing is said; by enum job_optimizer.
 extern const double job_usual_lr[], job_usual_decay[];

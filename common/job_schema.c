@@ -147,6 +147,13 @@ static json_t *any_device(const struct job_field *f)
                      "^(auto|cpu|cuda|cuda:[0-9]+|reference)$");
 }
 
+static json_t *any_init(const struct job_field *f)
+{
+    (void)f;
+    return json_pack("{s:s, s:s}", "type", "string", "pattern",
+                     "^(pytorch|kaiming|checkpoint:[1-9][0-9]*)$");
+}
+
 static json_t *any_after(const struct job_field *f)
 {
     return list_of(range("integer", f), 0, JOB_MAX_LIST);
@@ -165,7 +172,7 @@ static const struct {
     { &kind_path, any_path },           { &kind_validation, any_validation },
     { &kind_layers, any_layers },       { &kind_quantities, any_quantities },
     { &kind_samples, any_samples },     { &kind_device, any_device },
-    { &kind_after, any_after },
+    { &kind_after, any_after },         { &kind_init, any_init },
 };
 
 // Of one field; a kind without a row may be anything.

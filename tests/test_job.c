@@ -235,6 +235,8 @@ static void test_every_word_is_accepted(void **state)
         while ((word = strsep(&rest, "|"))) {
             if (strstr(word, ":N"))
                 word[strlen(word) - 1] = '7';
+            if (!strcmp(word, "checkpoint:ID"))
+                strcpy(strchr(word, ':'), ":7");
             json_t *value = list ? json_pack("[s]", word) : json_string(word);
             struct job *job = accept(spec_with(fields[i].path,
                                                json_incref(value)));
@@ -393,6 +395,7 @@ static void test_round_trips(void **state)
         "\"quantities\": [\"weight\", \"grad_out\", \"weight\"]}}",
         "{\"device\": \"cuda:12\", \"after\": [3, 1, 9007199254740991]}",
         "{\"train\": {\"seed\": 9007199254740991, \"lr\": 1e-300}}",
+        "{\"model\": {\"init\": \"checkpoint:12\"}}",
         "{\"train\": {\"batch\": 16.0, \"epochs\": 1e3}}",
         "{\"checkpoint\": {}}",
     };

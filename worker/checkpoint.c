@@ -293,6 +293,24 @@ static int check_sum(int fd, const struct st_header *h, struct error *err)
     return 0;
 }
 
+// "64 x 3 x 7 x 7 F32"
+static void describe(const struct st_tensor *t, char *out, size_t size)
+{
+    static const char *const names[] = {
+#define X(name, bytes) #name,
+        ST_TYPES(X)
+#undef X
+    };
+    size_t n = 0;
+
+    *out = '\0';
+    for (int i = 0; i < t->n_dims && n < size; i++)
+        n += (size_t)snprintf(out + n, size - n, "%" PRId64 "%s", t->dims[i],
+                              i + 1 < t->n_dims ? " x " : " ");
+    if (n < size)
+        snprintf(out + n, size - n, "%s", names[t->type]);
+}
+
 static int check_shape(const struct st_tensor *has,
                        const struct st_tensor *needs, struct error *err)
 {
@@ -302,10 +320,13 @@ static int check_shape(const struct st_tensor *has,
     bool type = needs->type == ST_I64 ? has->type == ST_I64
                                       : has->type == ST_F32 ||
                                         has->type == ST_F64;
-    if (!same || !type)
-        return fail(err, ERR_DATA, "it is of another network: its %s has "
-                    "another shape or type", needs->name);
-    return 0;
+    if (same && type)
+        return 0;
+    char is[128], wanted[128];
+    describe(has, is, sizeof is);
+    describe(needs, wanted, sizeof wanted);
+    return fail(err, ERR_DATA, "it is of another network: its %s is %s, not "
+                "%s", needs->name, is, wanted);
 }
 
 static int read_tensor(int fd, const struct st_header *h,

@@ -17,12 +17,53 @@ static int64_t width_of(const struct rig *rig)
     return BESIDE + rig->full.graph->n_taps;
 }
 
+// A file that somebody knows the checksum of has to have it.
+static int verify(const struct keep *k, const char *path,
+                  struct checkpoint_file *file, struct error *err)
+{
+    int rc = checkpoint_measure(path, file, err);
+
+    for (int i = 0; i < k->n_sums && !rc; i++)
+        if (!strcmp(k->sums[i].file, file->name) &&
+            strcmp(k->sums[i].sha256, file->sha256) != 0)
+            rc = fail(err, ERR_DATA, "checkpoint %s: it is not what was "
+                      "written: its SHA-256 is %.16s..., not %.16s...", path,
+                      file->sha256, k->sums[i].sha256);
+    return rc;
+}
+
+// The weights that the rule or another run gives, whatever was in the plan.
+static int first_weights(struct keep *k, const struct rig *rig, bool anew,
+                         uint64_t seed, struct error *err)
+{
+    struct checkpoint_file file;
+    struct checkpoint c = { 0 };
+    int rc = 0;
+
+    if (anew) {
+        rig->backend->set_steps(rig->full.plan, 0);
+        rc = init_plan(rig->full.plan, seed, err);
+    }
+    if (rc || !k->init)
+        return rc;
+    rc = verify(k, k->init, &file, err);
+    if (!rc)
+        rc = checkpoint_read(k->init, NULL, true, rig->full.plan, &c, err);
+    k->no_init = rc != 0;
+    if (!rc)
+        log_info("the first weights are those of %s", k->init);
+    return rc;
+}
+
 static int load_file(struct keep *k, const char *path, const struct rig *rig,
                      struct error *err)
 {
+    struct checkpoint_file file;
     struct checkpoint c;
-    int rc = checkpoint_read(path, k->spec, false, rig->full.plan, &c, err);
+    int rc = verify(k, path, &file, err);
 
+    if (!rc)
+        rc = checkpoint_read(path, k->spec, false, rig->full.plan, &c, err);
     if (rc)
         return rc;
     if (c.step != c.epoch * rig->steps_per_epoch + c.rows.n ||
@@ -37,9 +78,9 @@ static int load_file(struct keep *k, const char *path, const struct rig *rig,
     k->rows_room = c.rows.n;
     k->epoch = c.epoch;
     k->step = c.step;
-    rc = checkpoint_measure(path, &k->file, err);
+    k->file = file;
     log_info("going on from %s", path);
-    return rc;
+    return 0;
 }
 
 // One that a stop within an epoch left is further than all others, and is gone
@@ -96,11 +137,8 @@ static int load_newest(struct keep *k, const struct rig *rig, uint64_t seed,
         free(path);
     }
     free(epochs);
-    if (!rc && tried && !k->epoch) {    // what was read of it stays nowhere
-        rig->backend->set_steps(rig->full.plan, 0);
-        rc = init_plan(rig->full.plan, seed, err);
-    }
-    return rc;
+    // What was read of one that was not taken stays nowhere.
+    return !rc && !k->epoch ? first_weights(k, rig, tried, seed, err) : rc;
 }
 
 int keep_load(struct keep *k, const struct rig *rig, uint64_t seed,
@@ -109,11 +147,9 @@ int keep_load(struct keep *k, const struct rig *rig, uint64_t seed,
     struct stat st;
 
     k->damaged = json_array();
-    if (!k->resume)
-        return 0;
-    if (stat(k->resume, &st) != 0 && errno == ENOENT && k->dir &&
-        !strcmp(k->dir, k->resume))
-        return 0;                       // none was written yet
+    if (!k->resume || (stat(k->resume, &st) != 0 && errno == ENOENT && k->dir &&
+                       !strcmp(k->dir, k->resume)))     // none was written yet
+        return first_weights(k, rig, false, seed, err);
     if (stat(k->resume, &st) != 0)
         return fail(err, ERR_NOT_FOUND, "cannot go on from %s: %s", k->resume,
                     strerror(errno));

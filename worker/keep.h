@@ -8,25 +8,31 @@
 #include "worker/checkpoint.h"
 #include "worker/rig.h"
 #include "worker/tell.h"
+#include "worker/train.h"
 
 struct keep {
     const char *dir;            // where they are written; NULL = nowhere
     const char *resume;         // a file, or a folder whose newest good one is
                                 // taken; NULL = from the beginning
     int         recorded;       // no later epoch's is taken from a folder
+    const char *init;           // whose weights the run begins with; NULL = the
+                                // rule's
+    const struct sum *sums;     // what files are known to be
+    int         n_sums;
     char        spec[SHA256_TEXT];
 
     int         epoch;          // the last call's: gone on from, or written
     int64_t     step;
     struct rows rows;           // steps of the epoch in progress
     int64_t     rows_room;
+    bool        no_init;        // keep_load() could not use init
     json_t     *damaged;        // [{"path", "reason"}, ...] that were not taken
     struct checkpoint_file file;
 };
 
-// Fills the rig's plan from the checkpoint to go on from, if there is one;
-// epoch is 0 when there is none. ERR_DATA, ERR_NOT_FOUND: a file that was asked
-// for by name cannot be used.
+// Fills the rig's plan from the checkpoint to go on from, if there is one, else
+// with the weights of init, if given; epoch is 0 then. ERR_DATA, ERR_NOT_FOUND:
+// a file that was asked for by name cannot be used.
 int  keep_load(struct keep *k, const struct rig *rig, uint64_t seed,
                struct error *err);
 // Whether there is one to be written when an epoch is over (0: before the

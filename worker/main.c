@@ -129,23 +129,45 @@ static int probe(void)
     return rc;
 }
 
+// The --sha256 options. ERR_USAGE for one that cannot be. The caller owns
+// *sums and the files in it.
+static int read_sums(const struct opts *o, struct sum **sums, int *n,
+                     struct error *err)
+{
+    const char *text;
+    int at = 0, rc = 0;
+
+    *sums = xcalloc((size_t)o->n_items + 1, sizeof **sums);
+    for (*n = 0; !rc && (text = opts_next(o, "sha256", &at)); *n += !rc)
+        rc = opts_pair("sha256", text, &(*sums)[*n].file, &(*sums)[*n].sha256,
+                       err);
+    return rc;
+}
+
 static int train(const struct opts *o, int attempt, int recorded)
 {
     struct tell t = { .out = stdout };
     struct error err = { 0 };
-    struct job *job = read_job(&t);
+    struct sum *sums;
+    int n_sums, rc = TRAIN_SPEC;
+    int wrong = read_sums(o, &sums, &n_sums, &err);
+    struct job *job = wrong ? NULL : read_job(&t);
     char *root = NULL, *cache = cache_dir(o);
-    int rc = TRAIN_SPEC;
 
-    if (job && find_root(o, job->data.root, &root, &err) != 0)
+    if (wrong || (job && find_root(o, job->data.root, &root, &err) != 0))
         rc = opts_refuse(program, &err);
     else if (job)
         rc = train_run(&(struct train_opts){
+            .init = opts_value(o, "init"), .device = opts_value(o, "device"),
+            .sums = sums, .n_sums = n_sums,
             .job = job, .root_dir = root, .cache_dir = cache,
             .attempt = attempt, .out = stdout, .stop = &stop,
             .checkpoints = opts_value(o, "checkpoints"),
             .resume = opts_value(o, "resume"), .recorded = recorded,
         });
+    while (n_sums > 0)
+        free(sums[--n_sums].file);
+    free(sums);
     job_free(job);
     free(root);
     free(cache);

@@ -14,6 +14,12 @@ const struct opt worker_options[] = {
       "of a folder, from its newest one that is whole" },
     { .name = "recorded", .value = "N", .help = "of a folder, take none later "
       "than epoch N: the records of those before it are kept elsewhere" },
+    { .name = "init", .value = "FILE", .help = "the checkpoint that model.init "
+      "names" },
+    { .name = "sha256", .value = "NAME=HEX", .repeat = true, .help = "take the "
+      "checkpoint NAME (without its folder) only if it has this checksum" },
+    { .name = "device", .value = "DEVICE", .help = "run on this device, "
+      "whatever the spec says" },
     { .name = "die-with-parent",
       .help = "end at once when the program that started this one ends" },
     { .name = "probe", .help = "list the devices as one line of JSON, "

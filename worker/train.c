@@ -2,6 +2,7 @@
  * epoch.c's. */
 #include "worker/run.h"
 
+#include <inttypes.h>
 #include <math.h>
 #include <stdlib.h>
 #include <unistd.h>
@@ -38,6 +39,12 @@ static int spec_problem(struct run *r, const char *pointer, json_t *value,
     return ERR_SPEC;
 }
 
+static int init_problem(struct run *r, const char *message)
+{
+    return spec_problem(r, "/model/init", json_sprintf("checkpoint:%" PRId64,
+                        r->job->model.init_job), message);
+}
+
 // What can be checked before images are decoded: device, precision, network
 // and the layers to record, whose names do not depend on the data.
 static int check(struct run *r)
@@ -45,8 +52,8 @@ static int check(struct run *r)
     struct job *job = r->job;
     const char *precision[] = { "auto", "f32", "tf32", "bf16" };
     struct net_opts net = net_opts_of(job, 2, 2);
-    int rc = backend_find(job->device, &r->rig.backend, &r->rig.ordinal,
-                          &r->err);
+    int rc = backend_find(r->o->device ? r->o->device : job->device,
+                          &r->rig.backend, &r->rig.ordinal, &r->err);
 
     if (rc)
         return rc;
@@ -55,6 +62,9 @@ static int check(struct run *r)
         return spec_problem(r, "/train/precision",
                             json_string(precision[job->train.precision]),
                             r->err.text);
+    if (job->model.init == INIT_CHECKPOINT && !r->o->init)
+        return init_problem(r, "needs the file of that checkpoint: give it "
+                            "with --init FILE");
     struct graph *g = net_build(&net, &r->err);
     if (!g)
         return r->err.code;
@@ -133,10 +143,14 @@ static int prepare(struct run *r)
     if (rc)
         return rc;
     r->keep = (struct keep){ .dir = r->o->checkpoints, .resume = r->o->resume,
-                             .recorded = r->o->recorded };
+                             .recorded = r->o->recorded,
+                             .init = r->o->init, .sums = r->o->sums,
+                             .n_sums = r->o->n_sums };
     checkpoint_spec(r->job, r->data->n, r->keep.spec);
     r->lane = lane_open();
     run_on_lane(r, open_rig);
+    if (r->err.code && r->keep.no_init)
+        return init_problem(r, r->err.text);
     if (r->err.code)
         return r->err.code;
     r->record = record_new(&(struct record_opts){

@@ -20,12 +20,18 @@ enum train_outcome {            // exit codes of gradwatch-train
     TRAIN_SPEC = 9,             // a spec that cannot be run
 };
 
+struct sum { char *file; const char *sha256; };     // a name without folder
+
 struct train_opts {
     struct job *job;            // borrowed; model.classes is filled in
     const char *root_dir;       // of data.root; NULL when it is not known
     const char *cache_dir;      // of decoded images; NULL = none
     int         attempt;        // 1, 2, ...: only told
     const char *checkpoints;    // folder they are written to; NULL = none
+    const char *init;           // the checkpoint of model.init; NULL = none
+    const char *device;         // in place of the job's; NULL = the job's
+    const struct sum *sums;     // of checkpoints, which are held against them
+    int         n_sums;
     const char *resume;         // a checkpoint to go on from, or a folder
                                 // whose newest good one is taken; NULL = none
     int         recorded;       // the records of so many epochs are safe with
