@@ -78,6 +78,8 @@ int command_cancel(struct client *c);
 int command_pause(struct client *c);
 int command_resume(struct client *c);
 int command_move(struct client *c);
+int command_drain(struct client *c);
+int command_undrain(struct client *c);
 int command_clone(struct client *c);
 int command_rm(struct client *c);
 int command_wait(struct client *c);

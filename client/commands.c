@@ -27,6 +27,7 @@ static const struct opt log_opts[] = {
 };
 static const struct opt move_opts[] = {
     {.name = "before", .value = "ID", .help = "in front of this one"},
+    {.name = "first", .help = "in front of all others"},
     {.name = "last", .help = "behind all others"},
 };
 static const struct opt clone_opts[] = {
@@ -105,6 +106,10 @@ const struct command commands[] = {
     {"resume", "ID...", 1, ANY, "let paused jobs go on", .run = command_resume},
     {"move", "ID", 1, 1, "give a waiting job another place",
      .run = command_move, OPTS(move_opts)},
+    {"drain", "", 0, 0, "let what runs finish, start nothing",
+     .run = command_drain, .more = "Holds until \"gradwatch undrain\", also "
+     "when the daemon is started again."},
+    {"undrain", "", 0, 0, "start jobs again", .run = command_undrain},
     {"clone", "ID", 1, 1, "queue a job again, with changes",
      .run = command_clone, OPTS(clone_opts), .spec = true},
     {"rm", "ID...", 1, ANY, "remove ended jobs and their records",

@@ -16,7 +16,8 @@ static const struct timespec LATER = {.tv_sec = 1};
 /* ---- list ---- */
 
 static const struct column list_columns[] = {
-    {"ID", true, false},     {"STATE", false, false}, {"NAME", false, true},
+    {"ID", true, false},     {"STATE", false, false},
+    {"DEVICE", false, false}, {"NAME", false, true},
     {"EPOCH", true, false},  {"LOSS", true, false},   {"ACCURACY", true, false},
     {"IMAGES/S", true, false}, {"CREATED", true, false},
 };
@@ -24,6 +25,29 @@ static const struct column list_columns[] = {
 static char *percent(double share)
 {
     return isfinite(share) ? xasprintf("%.1f %%", 100 * share) : xstrdup("-");
+}
+
+// "running", "queued: waiting for cuda:0"
+static char *state_of(const json_t *job)
+{
+    const json_t *waits = json_object_get(job, "waiting_for");
+    const char *state = api_text(job, "state");
+
+    return json_is_string(waits)
+        ? xasprintf("%s: waiting for %s", state, json_string_value(waits))
+        : xstrdup(state);
+}
+
+// "cpu", "cuda:0", or "-"
+static char *device_of(const json_t *job)
+{
+    const json_t *device = json_object_get(job, "device");
+    const char *backend = api_text(device, "backend");
+
+    if (!json_is_object(device))
+        return xstrdup("-");
+    return strcmp(backend, "cuda") ? xstrdup(backend)
+        : xasprintf("%s:%.0f", backend, api_number(device, "index"));
 }
 
 static void add_job(struct table *t, const json_t *job)
@@ -34,8 +58,9 @@ static void add_job(struct table *t, const json_t *job)
     double epochs = api_number(progress, "epochs");
 
     table_take(t, text_json(json_object_get(job, "id"), false));
-    table_add(t, state);
+    table_take(t, state_of(job));
     table_colour(t, table_state_colour(state));
+    table_take(t, device_of(job));
     table_add(t, api_text(job, "name"));
     table_take(t, isnan(epochs) ? xstrdup("-")
                                 : xasprintf("%.0f/%.0f",
@@ -154,6 +179,19 @@ static void add_times(struct table *t, const json_t *job)
     }
 }
 
+// Of a job that waits or runs, as far as it is known.
+static void add_expected(struct table *t, const json_t *job)
+{
+    static const char *const rows[][2] = {
+        {"starts about", "start_at"}, {"ends about", "end_at"},
+    };
+    const json_t *expected = json_object_get(job, "expected");
+
+    for (int i = 0; i < 2; i++)
+        if (*api_text(expected, rows[i][1]))
+            row(t, rows[i][0], xstrdup(api_text(expected, rows[i][1])));
+}
+
 static void add_progress(struct table *t, const json_t *job)
 {
     const json_t *progress = json_object_get(job, "progress");
@@ -182,19 +220,21 @@ static void print_job(struct client *c, const json_t *job)
     const json_t *parameters = json_object_get(job, "parameters");
     const json_t *error = json_object_get(job, "error");
     const char *state = api_text(job, "state");
+    char *name = device_of(job);
     struct table *t = table_new(c, columns, 2);
 
     row(t, "id", text_json(json_object_get(job, "id"), c->utf8));
     row(t, "name", xstrdup(api_text(job, "name")));
-    row(t, "state", xstrdup(state));
+    row(t, "state", state_of(job));
     table_colour(t, table_state_colour(state));
     if (json_is_object(error))
         row(t, "error", xasprintf("%s: %s", api_text(error, "code"),
                                   api_text(error, "message")));
     add_times(t, job);
+    add_expected(t, job);
     if (json_is_object(device))
-        row(t, "device", xasprintf("%s %s", api_text(device, "backend"),
-                                        api_text(device, "name")));
+        row(t, "device", xasprintf("%s %s", name, api_text(device, "name")));
+    free(name);
     if (json_is_object(parameters)) {
         row(t, "parameters", text_count((int64_t)api_number(parameters,
                                                             "held")));

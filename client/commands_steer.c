@@ -1,4 +1,5 @@
-/* cancel, pause, resume, rm, move, clone: changing what is in the queue. */
+/* cancel, pause, resume, rm, move, clone, drain, undrain: changing what is in
+ * the queue. */
 #include <stdlib.h>
 #include <string.h>
 #include "client/api.h"
@@ -51,16 +52,43 @@ int command_resume(struct client *c)
     return each(c, "resume", "POST", "/resume", "queued again");
 }
 
+// All of it at once.
+static int whole_queue(struct client *c, const char *path, const char *done)
+{
+    struct response r = {0};
+    int rc = api_send(c, "POST", path, NULL, &r);
+
+    if (!rc && c->json)
+        api_print_body(&r);
+    else if (!rc && !c->quiet)
+        client_say("%s", done);
+    http_clear(&r);
+    return rc;
+}
+
+int command_drain(struct client *c)
+{
+    return whole_queue(c, API "/queue/drain", "jobs that run go on; no other "
+                       "one starts until gradwatch undrain");
+}
+
+int command_undrain(struct client *c)
+{
+    return whole_queue(c, API "/queue/undrain", "jobs start again");
+}
+
 int command_move(struct client *c)
 {
     const char *before = opts_value(&c->opts, "before");
     bool last = opts_given(&c->opts, "last");
+    bool first = opts_given(&c->opts, "first");
     struct response r = {0};
     char *end = "";
     json_int_t id;
 
-    if (last == (before != NULL))
-        return client_refuse("move", "needs either --before ID or --last");
+    if (first + last + (before != NULL) != 1)
+        return client_refuse("move", "needs one of --first, --last and "
+                             "--before ID");
     long long other = before ? strtoll(before, &end, 10) : 0;
     if (before && (*end || other < 1))
         return client_refuse("move", "--before takes the id of a job");
@@ -69,7 +97,8 @@ int command_move(struct client *c)
         return rc;
     char *path = api_job(id, "/move");
     char *body = before ? xasprintf("{\"before\":%lld}", other)
-                        : xstrdup("{\"before\":null}");
+                        : xstrdup(first ? "{\"first\":true}"
+                                        : "{\"before\":null}");
     rc = api_send(c, "POST", path, body, &r);
     if (!rc && c->json)
         api_print_body(&r);

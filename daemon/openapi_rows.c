@@ -34,6 +34,12 @@ const struct operation openapi_rows[] = {
     { API "/events", "get", "followEvents",
       "Events of all jobs (docs/events.md)", "since Last-Event-ID", "", 200,
       "str" },
+    { API "/queue", "get", "getQueue", "What waits and what runs", "", "", 200,
+      "Queue" },
+    { API "/queue/drain", "post", "drainQueue",
+      "Lets jobs that run go on and starts no other", "", "", 200, "Queue" },
+    { API "/queue/undrain", "post", "undrainQueue", "Starts jobs again", "",
+      "", 200, "Queue" },
     { API "/jobs", "get", "listJobs", "Jobs, newest first",
       "state limit cursor", "", 200, "Jobs" },
     { API "/jobs", "post", "submitJob",
@@ -118,12 +124,13 @@ const struct operation_type openapi_types[] = {
       "queued_jobs:int watchers:int" },
     { "Login", "path:str expires_at:time?" },
     { "JobEdit", "name~:str priority~:int" },
-    { "JobMove", "before:int?" },
+    { "JobMove", "before~:int? first~:bool" },
+    { "Queue", "draining:bool queued:int paused:int running:int" },
     { "Checkpoints", "job:int checkpoints:[Checkpoint]" },
     { "Checkpoint", "epoch:int step:int time:time bytes:int sha256:str "
       "href:str" },
     { "Devices", "devices:[Device] notes:[str]" },
-    { "Device", "backend:str index:int name:str" },
+    { "Device", "backend:str index:int name:str job~:int?" },
     { "Models", "models:[ModelName]" },
     { "ModelName", "name:str links:{str}" },
     { "Model", "name:str skip:any norm:batch|none width:num classes:int "
@@ -136,7 +143,9 @@ const struct operation_type openapi_types[] = {
     { "Job", "id:int name:str state:" STATES " spec:StoredSpec created_at:time "
       "started_at:time? ended_at:time? device:Device? attempt:int "
       "parameters:Parameters? progress:Progress loss:num? accuracy:num? "
-      "error:Failure? last_event_id:int links:{str}" },
+      "error:Failure? waiting_for:str? expected:Expected last_event_id:int "
+      "links:{str}" },
+    { "Expected", "start_at:time? end_at:time?" },
     { "Progress", "epoch:int epochs:int step:int steps_per_epoch:int? "
       "images_per_second:num? eta_seconds:num?" },
     { "Failure", "code:str message:str" },

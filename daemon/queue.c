@@ -2,6 +2,7 @@
 
 #include <inttypes.h>
 #include <limits.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -31,6 +32,15 @@ void queue_wake(struct queue *q)
     (void)n;                    // full means that it is awake already
 }
 
+// The supervisor ends the daemon then.
+static void wake_if_broken(struct queue *q)
+{
+    struct error why;
+
+    if (store_broken(q->store, &why))
+        queue_wake(q);
+}
+
 static void active_free(struct active *a)
 {
     job_row_clear(&a->row);
@@ -54,6 +64,7 @@ struct active *queue_insert(struct queue *q, struct job_row *row)
     struct active *a = xcalloc(1, sizeof *a), **p = &q->jobs;
     json_t *spec = json_loads(row->spec, 0, NULL);
     const json_t *after = json_object_get(spec, "after");
+    const char *device = json_string_value(json_object_get(spec, "device"));
 
     a->row = *row;
     a->summary = json_loads(row->summary, 0, NULL);
@@ -61,6 +72,8 @@ struct active *queue_insert(struct queue *q, struct job_row *row)
     a->after = xcalloc((size_t)a->n_after, sizeof *a->after);
     for (int i = 0; i < a->n_after; i++)
         a->after[i] = json_integer_value(json_array_get(after, (size_t)i));
+    snprintf(a->device, sizeof a->device, "%s", device ? device : "auto");
+    a->init = job_init_of(spec);
     json_decref(spec);
     while (*p && (*p)->row.id < row->id)
         p = &(*p)->next;
@@ -136,7 +149,7 @@ int queue_commit(struct queue *q, struct job_row *row, const char *line,
     if (rc) {
         free(stored->line);
         stored->line = NULL;
-        queue_wake(q);              // the disk may have failed
+        wake_if_broken(q);
     } else {
         row->last_seq = stored->seq;
     }
@@ -175,6 +188,7 @@ int queue_change(struct queue *q, struct active *a, const char *state,
     json_decref(a->summary);
     a->row = row;
     a->summary = summary;
+    queue_note_epoch(q, &a->row, summary);
     if (queue_is_ended(state))
         take_out(q, a);
     pthread_mutex_unlock(&q->table);
@@ -208,7 +222,7 @@ int queue_save_row(struct queue *q, const struct job_row *row,
     else
         rc = store_commit(q->store, err);
     if (rc)
-        queue_wake(q);
+        wake_if_broken(q);
     return rc;
 }
 
@@ -255,6 +269,23 @@ static int recover(struct queue *q, struct active *a, struct error *err)
     return queue_change_own(q, a, "queued", event, err);
 }
 
+// How long epochs took, of the newest jobs that have ended.
+static int learn_paces(struct queue *q, struct error *err)
+{
+    struct job_row *rows = NULL;
+    int n = store_jobs(q->store, "done,diverged,cancelled,failed", 0,
+                       QUEUE_PACES, &rows, err);
+
+    for (int i = n; i-- > 0; ) {
+        json_t *summary = json_loads(rows[i].summary, 0, NULL);
+        queue_note_epoch(q, &rows[i], summary);
+        json_decref(summary);
+        job_row_clear(&rows[i]);
+    }
+    free(rows);
+    return n < 0 ? n : 0;
+}
+
 int queue_open(struct store *store, struct records *records, struct sse *sse,
                const char *logs, int wake_fd, struct queue **out,
                struct error *err)
@@ -265,7 +296,8 @@ int queue_open(struct store *store, struct records *records, struct sse *sse,
 
     *q = (struct queue){ .store = store, .records = records, .sse = sse,
                          .logs = xstrdup(logs), .wake = wake_fd,
-                         .limit = INT_MAX };
+                         .limit = INT_MAX,
+                         .devices = { { "cpu", 0 } }, .n_devices = 1 };
     pthread_mutex_init(&q->order, NULL);
     pthread_mutex_init(&q->table, NULL);
     int n = store_jobs(store, "queued,starting,running,paused", 0, ACTIVE_MAX,
@@ -279,6 +311,9 @@ int queue_open(struct store *store, struct records *records, struct sse *sse,
         next = a->next;
         rc = recover(q, a, err);
     }
+    queue_read_drain(q);
+    if (!rc)
+        rc = learn_paces(q, err);
     if (rc) {
         queue_close(q);
         q = NULL;
@@ -303,6 +338,8 @@ void queue_close(struct queue *q)
         return;
     while (q->jobs)
         take_out(q, q->jobs);
+    for (int i = 0; i < QUEUE_PACES; i++)
+        free(q->paces[i].kind);
     pthread_mutex_destroy(&q->order);
     pthread_mutex_destroy(&q->table);
     free(q->logs);

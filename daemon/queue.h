@@ -21,6 +21,8 @@
 #include "daemon/sse.h"
 #include "daemon/store.h"
 
+enum { QUEUE_FIRST = -1 };              // in place of a job's id
+
 struct queue;
 
 extern const char *const queue_states[];        // all names, ends with NULL
@@ -54,14 +56,23 @@ int  queue_resume(struct queue *q, int64_t id, struct error *err);
 // Any job, ended ones too. NULL = stays.
 int  queue_edit(struct queue *q, int64_t id, const char *name,
                 const int *priority, struct error *err);
-// A job that waits, to the place before another that waits, or to the end (0).
+// A job that waits, to the place before another that waits, to the beginning
+// (QUEUE_FIRST), or to the end (0).
 // It takes on a priority that fits there. ERR_STATE when it does not wait,
 // ERR_SPEC when the other one does not.
 int  queue_move(struct queue *q, int64_t id, int64_t before,
                 struct error *err);
+// Jobs that run go on, and none is started until it is called with false. Holds
+// for daemons to come.
+int  queue_drain(struct queue *q, bool drain, struct error *err);
 // Its row, events and log. ERR_STATE when it has not ended, or when a job that
-// waits names it in `after`.
+// waits names it in `after` or is to start from its weights.
 int  queue_remove(struct queue *q, int64_t id, struct error *err);
+
+// {"draining", "queued": n, "paused": n, "running": n}. Caller owns.
+json_t *queue_describe(struct queue *q);
+// The job that has the device of that name ("cuda:0"), or 0.
+int64_t queue_device_job(struct queue *q, const char *name);
 
 // As the API serves them. Caller owns.
 int  queue_job(struct queue *q, int64_t id, json_t **out, struct error *err);
@@ -74,15 +85,25 @@ bool queue_is_ended(const char *state);
 
 enum { QUEUE_DEATHS = 3 };      // of workers, in a row, that end a job
 
-struct queue_start {
+struct queue_start {                    // owns spec and checkpoints
     int64_t id;
     char   *spec;
     int     attempt, recorded;          // whole epochs that are stored
+    json_t *checkpoints;                // those that are stored, as rows
+    int64_t init;                       // whose weights it starts from; or 0
+    char    device[16];                 // what it runs on; "" = as spec says
 };
 
-// The next job to run, which is `starting` from now on: 1, or 0 when nothing
-// can start. Caller frees start->spec.
+// What there is to run jobs on: "cpu", "cuda:0", ... Before that is known, jobs
+// that want the CPU have it.
+void queue_set_devices(struct queue *q, const char *const *names, int n);
+// Whether there is room on the disk; else nothing is started.
+void queue_set_room(struct queue *q, bool room);
+// The next job to run, which is `starting` from now on and has its device until
+// queue_release(): 1, or 0 when nothing can start.
 int  queue_next(struct queue *q, struct queue_start *start, struct error *err);
+void queue_start_clear(struct queue_start *start);
+void queue_release(struct queue *q, int64_t id);
 // Cancelling, pausing was asked for.
 bool queue_wants_cancel(struct queue *q, int64_t id);
 bool queue_wants_pause(struct queue *q, int64_t id);
@@ -95,8 +116,8 @@ int  queue_fail(struct queue *q, int64_t id, const char *code,
 int  queue_end_cancelled(struct queue *q, int64_t id, struct error *err);
 // Its worker has gone, as was wished: it waits for queue_resume().
 int  queue_set_paused(struct queue *q, int64_t id, struct error *err);
-// Its worker died; reason as in `interrupted`, why for people. It is queued
-// again, or has failed when that was the third time in a row without a whole
+// Its worker has gone; reason as in `interrupted`, why for people. It is queued
+// again, or has failed when workers died three times in a row without a whole
 // epoch.
 int  queue_interrupt(struct queue *q, int64_t id, const char *reason,
                      const char *why, struct error *err);

@@ -129,11 +129,15 @@ static int may_remove(struct queue *q, int64_t id, struct error *err)
     if (a)
         return fail(err, ERR_STATE, "job %" PRId64 " is %s and cannot be "
                     "removed; cancel it first", id, a->row.state);
-    for (a = q->jobs; a; a = a->next)
+    for (a = q->jobs; a; a = a->next) {
+        if (a->init == id && !a->row.started)
+            return fail(err, ERR_STATE, "job %" PRId64 " is to start from the "
+                        "weights of job %" PRId64, a->row.id, id);
         for (int i = 0; i < a->n_after; i++)
             if (a->after[i] == id)
                 return fail(err, ERR_STATE, "job %" PRId64 " waits for job %"
                             PRId64, a->row.id, id);
+    }
     return 0;
 }
 
@@ -166,15 +170,25 @@ int queue_remove(struct queue *q, int64_t id, struct error *err)
     return rc;
 }
 
-// The row as it was read from the store, or what is newer. Under `table`.
+// The row as it was read from the store, or what is newer. Under `table`, after
+// queue_expect().
 static json_t *newest(struct queue *q, const struct job_row *row)
 {
     const struct active *a = queue_find(q, row->id);
+    const json_t *summary = NULL;
+    char waits[QUEUE_WAITS];
 
-    if (!a || a->row.last_seq < row->last_seq)
-        return jobview_make(row, NULL);
-    return jobview_make(a->row.last_seq > row->last_seq ? &a->row : row,
-                        a->summary);
+    if (a && a->row.last_seq >= row->last_seq) {
+        row = a->row.last_seq > row->last_seq ? &a->row : row;
+        summary = a->summary;
+    }
+    json_t *job = jobview_make(row, summary);
+    bool queued = summary && !strcmp(row->state, "queued");
+    json_object_set_new(job, "waiting_for", queued &&
+                        queue_waits_for(q, a, waits) ? json_string(waits)
+                                                     : json_null());
+    json_object_set_new(job, "expected", queue_expected(summary ? a : NULL));
+    return job;
 }
 
 int queue_job(struct queue *q, int64_t id, json_t **out, struct error *err)
@@ -184,6 +198,7 @@ int queue_job(struct queue *q, int64_t id, json_t **out, struct error *err)
 
     if (!rc) {
         pthread_mutex_lock(&q->table);
+        queue_expect(q);
         *out = newest(q, &row);
         pthread_mutex_unlock(&q->table);
     }
@@ -203,6 +218,7 @@ int queue_list(struct queue *q, const char *states, int64_t before, int limit,
         return n;
     jobs = json_array();
     pthread_mutex_lock(&q->table);
+    queue_expect(q);
     for (int i = 0; i < n && i < limit; i++)
         json_array_append_new(jobs, newest(q, &rows[i]));
     pthread_mutex_unlock(&q->table);
@@ -212,4 +228,22 @@ int queue_list(struct queue *q, const char *states, int64_t before, int limit,
         job_row_clear(&rows[i]);
     free(rows);
     return 0;
+}
+
+json_t *queue_describe(struct queue *q)
+{
+    int queued = 0, paused = 0, running = 0;
+
+    pthread_mutex_lock(&q->table);
+    for (const struct active *a = q->jobs; a; a = a->next) {
+        queued += !strcmp(a->row.state, "queued");
+        paused += !strcmp(a->row.state, "paused");
+        running += !strcmp(a->row.state, "starting") ||
+                   !strcmp(a->row.state, "running");
+    }
+    json_t *all = json_pack("{s:b, s:i, s:i, s:i}", "draining", q->draining,
+                            "queued", queued, "paused", paused,
+                            "running", running);
+    pthread_mutex_unlock(&q->table);
+    return all;
 }

@@ -1,21 +1,34 @@
-/* daemon/queue_own.h: what the four files of the queue share. Not for others.
+/* daemon/queue_own.h: what the files of the queue share. Not for others.
  *
  * queue.c keeps the list and commits changes, queue_ask.c is what people ask
  * for, queue_steer.c what they want changed, queue_run.c what the supervisor
- * does.
+ * does, queue_place.c knows the devices, queue_expect.c what time it will be.
  */
 #pragma once
 #include <pthread.h>
 #include <stdatomic.h>
 #include "daemon/queue.h"
 
+enum {
+    QUEUE_DEVICES = 64, QUEUE_DEVICE_NAME = 16,
+    QUEUE_WAITS = 40,           // bytes of a text that says what a job waits for
+    QUEUE_PACES = 64,           // kinds of jobs whose pace is known
+};
+
 struct active {                 // a job that has not ended
     struct job_row row;
     json_t        *summary;     // of its stored events, and the newest live one
+    int64_t        told;        // when that was; unix milliseconds
     int64_t       *after;
     int            n_after;
+    char           device[QUEUE_DEVICE_NAME];   // as the spec wishes
+    int64_t        init;        // the job whose weights it starts from; or 0
+    double         starts, ends;        // expected, by queue_expect(); seconds
     struct active *next;
 };
+
+struct device { char name[QUEUE_DEVICE_NAME]; int64_t job; };   // 0 = free
+struct pace { char *kind; double epoch_seconds; };      // NULL = no more
 
 struct queue {
     struct store   *store;
@@ -30,6 +43,12 @@ struct queue {
     // `order` comes first.
     pthread_mutex_t order, table;
     struct active  *jobs;       // by id
+    // As the list.
+    struct device   devices[QUEUE_DEVICES];
+    int             n_devices;
+    bool            devices_known, draining, no_room;
+    struct pace     paces[QUEUE_PACES];
+    unsigned        next_pace;
 };
 
 // All under `order`, those that change the list also under `table`.
@@ -64,6 +83,25 @@ void queue_take_row(struct queue *q, struct active *a, struct job_row *row);
 // unless the job was moved.
 int64_t queue_rank(const struct active *a);
 bool    queue_goes_first(const struct active *a, const struct active *b);
+
+// All that wait, as it is their turn; the caller owns *out. How many.
+int     queue_line_up(const struct queue *q, struct active ***out);
+
+// Whether the job may run on the device; one of those that is free, or NULL.
+bool    queue_fits(const struct queue *q, const struct active *a,
+                   const struct device *d);
+struct device *queue_free_device(struct queue *q, const struct active *a);
+bool    queue_waits_for(struct queue *q, const struct active *a,
+                        char out[QUEUE_WAITS]);
+void    queue_read_drain(struct queue *q);
+
+// Fills `starts` and `ends` of all jobs. Then {"start_at", "end_at"} of one;
+// NULL: of one that has ended. Caller owns.
+void    queue_expect(struct queue *q);
+json_t *queue_expected(const struct active *a);
+// Remembers how long an epoch of such a job takes.
+void    queue_note_epoch(struct queue *q, const struct job_row *row,
+                         const json_t *summary);
 
 // Tells the supervisor to look.
 void queue_wake(struct queue *q);

@@ -1,9 +1,11 @@
 #include "daemon/queue_own.h"
 
 #include <inttypes.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "common/clock.h"
 #include "common/event.h"
 #include "common/mem.h"
 #include "daemon/summary.h"
@@ -64,17 +66,37 @@ static int fail_hopeless(struct queue *q, struct error *err)
     return rc;
 }
 
-// The highest priority first, then the order that people gave, then the oldest.
+// The highest priority first, then the order that people gave, then the oldest;
+// of those, the first whose device is free.
 static struct active *choose(struct queue *q)
 {
     struct active *best = NULL;
     char why[200];
 
+    if (q->draining || q->no_room)
+        return NULL;
     for (struct active *a = q->jobs; a; a = a->next)
         if (is_queued(a) && (!best || queue_goes_first(a, best)) &&
+            queue_free_device(q, a) &&
             judge(q, a, why, sizeof why) == MAY_START)
             best = a;
     return best;
+}
+
+static void fill_start(const struct active *a, const struct device *d,
+                       struct queue_start *start)
+{
+    *start = (struct queue_start){
+        .id = a->row.id, .spec = xstrdup(a->row.spec),
+        .attempt = a->row.attempt,
+        .recorded = summary_whole_epochs(a->summary),
+        .checkpoints = json_deep_copy(json_object_get(a->summary,
+                                                      "checkpoints")),
+        .init = a->init,
+    };
+    // Where the spec leaves it open.
+    if (!strcmp(a->device, "auto") || !strcmp(a->device, "cuda"))
+        snprintf(start->device, sizeof start->device, "%s", d->name);
 }
 
 int queue_next(struct queue *q, struct queue_start *start, struct error *err)
@@ -83,19 +105,28 @@ int queue_next(struct queue *q, struct queue_start *start, struct error *err)
 
     pthread_mutex_lock(&q->order);
     int rc = fail_hopeless(q, err);
-    if (!rc && start)
+    if (!rc)
         a = choose(q);
     if (a)
         rc = queue_change_row(q, a, "starting", "", err);
     if (a && !rc) {
-        *start = (struct queue_start){ .id = a->row.id,
-                                       .spec = xstrdup(a->row.spec),
-                                       .attempt = a->row.attempt,
-            .recorded = summary_whole_epochs(a->summary) };
+        pthread_mutex_lock(&q->table);
+        struct device *d = queue_free_device(q, a);
+        d->job = a->row.id;
+        a->told = 0;
+        pthread_mutex_unlock(&q->table);
+        fill_start(a, d, start);
         rc = 1;
     }
     pthread_mutex_unlock(&q->order);
     return rc;
+}
+
+void queue_start_clear(struct queue_start *start)
+{
+    free(start->spec);
+    json_decref(start->checkpoints);
+    *start = (struct queue_start){ 0 };
 }
 
 static bool wants(struct queue *q, int64_t id, const char *wish)
@@ -146,6 +177,7 @@ int queue_event(struct queue *q, int64_t id, const json_t *event,
     } else if (a) {
         pthread_mutex_lock(&q->table);
         summary_apply(a->summary, event);
+        a->told = clock_unix_millis();
         pthread_mutex_unlock(&q->table);
         records_add(q->records, id, 0, line);
         sse_publish_live(q->sse, id, line);
@@ -191,7 +223,8 @@ int queue_interrupt(struct queue *q, int64_t id, const char *reason,
 
     pthread_mutex_lock(&q->order);
     struct active *a = queue_find(q, id);
-    if (a && summary_deaths(a->summary) + 1 >= QUEUE_DEATHS) {
+    if (a && strcmp(reason, "no_space") &&
+        summary_deaths(a->summary) + 1 >= QUEUE_DEATHS) {
         rc = change_failed(q, a, "worker_died", why, err);
     } else if (a) {
         json_t *event = event_new("interrupted");

@@ -114,22 +114,14 @@ bool queue_goes_first(const struct active *a, const struct active *b)
     return queue_rank(a) < queue_rank(b);
 }
 
-struct place { struct active *job; int64_t rank; int priority; };
-
 static int by_turn(const void *a, const void *b)
 {
-    const struct place *x = a, *y = b;
-    return queue_goes_first(x->job, y->job) ? -1 : 1;
+    const struct active *x = *(struct active *const *)a;
+    const struct active *y = *(struct active *const *)b;
+    return queue_goes_first(x, y) ? -1 : 1;
 }
 
-static int by_rank(const void *a, const void *b)
-{
-    int64_t x = *(const int64_t *)a, y = *(const int64_t *)b;
-    return (x > y) - (x < y);
-}
-
-// All that wait, as it is their turn. Caller owns.
-static int line_up(const struct queue *q, struct place **out)
+int queue_line_up(const struct queue *q, struct active ***out)
 {
     int n = 0;
 
@@ -138,10 +130,32 @@ static int line_up(const struct queue *q, struct place **out)
         if (!is(a, "queued"))
             continue;
         *out = xrealloc(*out, (size_t)(n + 1) * sizeof **out);
-        (*out)[n++] = (struct place){ a, queue_rank(a), a->row.priority };
+        (*out)[n++] = a;
     }
     if (n)
         qsort(*out, (size_t)n, sizeof **out, by_turn);
+    return n;
+}
+
+struct place { struct active *job; int64_t rank; int priority; };
+
+static int by_rank(const void *a, const void *b)
+{
+    int64_t x = *(const int64_t *)a, y = *(const int64_t *)b;
+    return (x > y) - (x < y);
+}
+
+// All that wait, with what has put them there. Caller owns.
+static int line_up(const struct queue *q, struct place **out)
+{
+    struct active **jobs;
+    int n = queue_line_up(q, &jobs);
+
+    *out = xcalloc((size_t)n + 1, sizeof **out);
+    for (int i = 0; i < n; i++)
+        (*out)[i] = (struct place){ jobs[i], queue_rank(jobs[i]),
+                                    jobs[i]->row.priority };
+    free(jobs);
     return n;
 }
 
@@ -217,7 +231,8 @@ int queue_move(struct queue *q, int64_t id, int64_t before, struct error *err)
     pthread_mutex_lock(&q->order);
     int n = line_up(q, &line), rc;
     int from = find_place(line, n, id);
-    int to = before ? find_place(line, n, before) : n;
+    int to = before == QUEUE_FIRST ? 0
+           : before ? find_place(line, n, before) : n;
     if (from < 0) {
         rc = refuse(q, id, "moved", err);
     } else if (to < 0) {

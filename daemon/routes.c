@@ -8,6 +8,7 @@
 #include "common/mem.h"
 #include "daemon/metrics.h"
 #include "daemon/openapi.h"
+#include "daemon/supervisor.h"
 #include "version.h"
 
 #define JSON "application/json"
@@ -34,6 +35,9 @@ const struct route http_routes[] = {
     { API "/models/{word}", JSON, .get = routes_model },
     { API "/datasets",   JSON, .get = routes_datasets },
     { API "/events",     SSE,  .get = routes_all_events },
+    { API "/queue",      JSON, .get = routes_queue },
+    { API "/queue/drain", JSON, .post = routes_drain },
+    { API "/queue/undrain", JSON, .post = routes_undrain },
     { API "/jobs",       JSON, .get = routes_list, .post = routes_submit },
     { JOB,               JSON, .get = routes_job, .patch = routes_edit,
       .delete = routes_remove },
@@ -117,8 +121,16 @@ void routes_ready(struct request *rq, struct reply *rp)
 
 void routes_devices(struct request *rq, struct reply *rp)
 {
-    json_t *found = devices(rq->server);
+    json_t *found = devices(rq->server), *row;
+    size_t i;
 
+    json_array_foreach(json_object_get(found, "devices"), i, row) {
+        char name[SUPERVISOR_NAME];
+        int64_t job = supervisor_device_name(row, name)
+            ? queue_device_job(rq->server->queue, name) : 0;
+        json_object_set_new(row, "job", job ? json_integer(job)
+                                            : json_null());
+    }
     if (found)
         reply_json(rp, 200, found);
     else

@@ -16,6 +16,7 @@ handler routes_submit, routes_list, routes_job, routes_remove, routes_cancel,
 
 // routes_steer.c: changing jobs that are there. routes_checkpoints.c.
 handler routes_pause, routes_resume, routes_clone, routes_move, routes_edit,
+        routes_queue, routes_drain, routes_undrain,
         routes_checkpoints, routes_checkpoint;
 
 // Tells a client about a job that it cannot have changed: 404, or 409 with the

@@ -1,8 +1,6 @@
 /* daemon/routes_checkpoints.c: a job's checkpoints, listed and handed out. */
 #include "daemon/routes.h"
 
-#include <dirent.h>
-#include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
 #include <stdio.h>
@@ -14,6 +12,7 @@
 #include "common/log.h"
 #include "common/mem.h"
 #include "common/sha256.h"
+#include "daemon/checkpoints.h"
 
 // What was said of them when they were stored; NULL with the problem in rp.
 static json_t *known(struct request *rq, struct reply *rp)
@@ -38,8 +37,10 @@ static json_t *known(struct request *rq, struct reply *rp)
 static char *path_of(struct request *rq, int64_t epoch)
 {
     char *dir = checkpoints_of(rq->server, rq->id);
-    char *path = xasprintf("%s/epoch-%06" PRId64 ".safetensors", dir, epoch);
+    char name[CHECKPOINTS_NAME];
 
+    checkpoints_name(epoch, name);
+    char *path = xasprintf("%s/%s", dir, name);
     free(dir);
     return path;
 }
@@ -139,20 +140,4 @@ void routes_checkpoint(struct request *rq, struct reply *rp)
     else
         hand_out(rq, rp, fd, found);
     json_decref(list);
-}
-
-void checkpoints_remove(const struct server *s, int64_t job)
-{
-    char *dir = checkpoints_of(s, job);
-    DIR *d = opendir(dir);
-    struct dirent *e;
-
-    while (d && (e = readdir(d)))
-        if (e->d_name[0] != '.' && unlinkat(dirfd(d), e->d_name, 0) != 0)
-            log_warn("cannot remove %s/%s: %s", dir, e->d_name,
-                     strerror(errno));
-    if (d)
-        closedir(d);
-    rmdir(dir);
-    free(dir);
 }

@@ -11,6 +11,7 @@
 
 #include "common/mem.h"
 #include "common/sha256.h"
+#include "daemon/checkpoints.h"
 #include "daemon/submit.h"
 
 enum { LIST_DEFAULT = 50, LIST_MOST = 500 };

@@ -34,6 +34,31 @@ void routes_resume(struct request *rq, struct reply *rp)
     answer(rq, queue_resume(rq->server->queue, rq->id, &err), &err, 202, rp);
 }
 
+void routes_queue(struct request *rq, struct reply *rp)
+{
+    reply_json(rp, 200, queue_describe(rq->server->queue));
+}
+
+static void drain(struct request *rq, struct reply *rp, bool on)
+{
+    struct error err = { 0 };
+
+    if (queue_drain(rq->server->queue, on, &err) != 0)
+        reply_error(rp, &err);
+    else
+        routes_queue(rq, rp);
+}
+
+void routes_drain(struct request *rq, struct reply *rp)
+{
+    drain(rq, rp, true);
+}
+
+void routes_undrain(struct request *rq, struct reply *rp)
+{
+    drain(rq, rp, false);
+}
+
 // RFC 7386: null removes, objects are merged, all else replaces.
 static void merge(json_t *to, const json_t *patch)
 {
@@ -88,25 +113,33 @@ void routes_clone(struct request *rq, struct reply *rp)
     job_row_clear(&row);
 }
 
+// The place that a body asks for, as queue_move() has it; false when it is none.
+static bool read_place(const json_t *body, int64_t *before)
+{
+    const json_t *to = json_object_get(body, "before");
+    bool first = json_is_true(json_object_get(body, "first"));
+
+    *before = first ? QUEUE_FIRST : json_integer_value(to);
+    return json_object_size(body) == 1 &&
+           (first || json_is_null(to) || json_integer_value(to) > 0);
+}
+
 void routes_move(struct request *rq, struct reply *rp)
 {
     struct error err = { 0 };
-    json_t *body = submit_body(rq, rp);
-    const json_t *before = json_object_get(body, "before");
+    json_t *body = submit_body(rq, rp), *to = json_object_get(body, "before");
+    int64_t before;
 
     if (!body)
         return;
-    if (json_object_size(body) != 1 ||
-        !(json_is_null(before) || json_integer_value(before) > 0)) {
-        submit_refuse(rp, "/before", before ? json_deep_copy(before)
-                      : json_null(), "must be the id of a job, or null for "
-                      "the end, and nothing else can be given");
+    if (!read_place(body, &before)) {
+        submit_refuse(rp, "/before", to ? json_deep_copy(to) : json_null(),
+                      "must be the id of a job, or null for the end, and "
+                      "nothing else can be given; or first: true");
     } else {
-        int rc = queue_move(rq->server->queue, rq->id,
-                            json_integer_value(before), &err);
+        int rc = queue_move(rq->server->queue, rq->id, before, &err);
         if (rc == ERR_SPEC)
-            submit_refuse(rp, "/before", json_deep_copy(before), "%s",
-                          err.text);
+            submit_refuse(rp, "/before", json_deep_copy(to), "%s", err.text);
         else
             answer(rq, rc, &err, 202, rp);
     }

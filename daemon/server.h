@@ -30,7 +30,3 @@ struct server {                     // open before the first request; but for
     json_t              *devices;   // what the worker found; NULL = not yet
     atomic_ullong        answers[SERVER_STATUSES];      // by status
 };
-
-// Where a job's checkpoints are. Caller owns.
-char *checkpoints_of(const struct server *s, int64_t job);
-void  checkpoints_remove(const struct server *s, int64_t job);

@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <fnmatch.h>
+#include <inttypes.h>
 #include <math.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -16,6 +17,7 @@
 #include "common/folder.h"
 #include "common/job.h"
 #include "common/mem.h"
+#include "daemon/checkpoints.h"
 #include "model/nets.h"
 
 void submit_refuse(struct reply *rp, const char *pointer, json_t *value,
@@ -122,6 +124,22 @@ struct job *submit_read(struct request *rq, struct reply *rp)
     return job;
 }
 
+// The job that the weights come from is there, and has some or may get some.
+static bool check_init(const struct server *s, const struct job *job,
+                       struct reply *rp)
+{
+    int64_t from = job->model.init == INIT_CHECKPOINT ? job->model.init_job : 0;
+    struct error err = { 0 };
+    int rc = from ? checkpoints_expect(s, from, &err) : 0;
+
+    if (rc == ERR_NOT_FOUND)
+        submit_refuse(rp, "/model/init", json_sprintf("checkpoint:%" PRId64,
+                      from), "%s", err.text);
+    else if (rc)
+        reply_error(rp, &err);
+    return !rc;
+}
+
 struct job *submit_check(struct request *rq, const json_t *spec,
                          struct reply *rp)
 {
@@ -136,7 +154,7 @@ struct job *submit_check(struct request *rq, const json_t *spec,
         return NULL;
     }
     if (check_root(c, job, rp) && check_path(c, job, rp) &&
-        check_network(job, rp))
+        check_network(job, rp) && check_init(rq->server, job, rp))
         return job;
     job_free(job);
     return NULL;

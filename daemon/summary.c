@@ -50,6 +50,7 @@ static void apply_epoch(json_t *summary, const json_t *event)
     apply_live(summary, event);
     copy(progress, "step", event, "steps");
     if (json_is_true(json_object_get(event, "complete"))) {
+        copy(summary, "epoch_seconds", event, "duration_seconds");
         copy(summary, "whole_epochs", event, "epoch");
         json_object_set_new(summary, "deaths", json_integer(0));
     }

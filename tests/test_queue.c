@@ -28,6 +28,7 @@ static void open_all(void)
     sse = sse_new(store);
     wake = eventfd(0, EFD_NONBLOCK);
     assert_int_equal(queue_open(store, records, sse, dir, wake, &q, &err), 0);
+    queue_set_devices(q, (const char *const[]){ "cpu" }, 1);
 }
 
 static void close_all(void)
@@ -53,15 +54,19 @@ static int64_t submit(const char *spec)
     return rc ? rc : id;
 }
 
-// The next job, or 0.
+// The next job, or 0. Its device is free again at once: which job gets which
+// is the subject of test_queue_devices.c.
 static int64_t next(void)
 {
     struct queue_start start = { 0 };
     int rc = queue_next(q, &start, &err);
 
+    int64_t id = start.id;
+
     assert_true(rc >= 0);
-    free(start.spec);
-    return rc ? start.id : 0;
+    queue_release(q, id);
+    queue_start_clear(&start);
+    return rc ? id : 0;
 }
 
 static void say(int64_t id, json_t *event)
@@ -242,7 +247,8 @@ static void the_next_daemon_takes_up_what_had_not_ended(void **state)
     assert_int_equal(queue_next(q, &start, &err), 1);
     assert_int_equal(start.id, runs);
     assert_int_equal(start.attempt, 2);
-    free(start.spec);
+    queue_release(q, runs);
+    queue_start_clear(&start);
     assert_int_equal(next(), waits);
 }
 
