@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include "common/clock.h"
@@ -13,7 +14,9 @@
 
 enum {
     THREADS = 4,
-    MAX_CONNECTIONS = 12288,    // watchers, and 2,048 who ask
+    MAX_CONNECTIONS = 12288,
+    OWN_DESCRIPTORS = 192,      // of the store, the worker, files to be sent
+    LEAST_CONNECTIONS = 48,
     IDLE_S = 30,
     CONNECTION_BYTES = 20 << 10,        // of a connection's buffers
 };
@@ -322,6 +325,17 @@ static void on_log(void *cls, const char *fmt, va_list args)
     log_debug("http: %s", text);
 }
 
+int http_connections(void)
+{
+    struct rlimit files = { .rlim_cur = 1024 };
+
+    getrlimit(RLIMIT_NOFILE, &files);
+    if (files.rlim_cur >= MAX_CONNECTIONS + OWN_DESCRIPTORS)
+        return MAX_CONNECTIONS;
+    int left = (int)files.rlim_cur - OWN_DESCRIPTORS;
+    return left > LEAST_CONNECTIONS ? left : LEAST_CONNECTIONS;
+}
+
 int http_start(struct server *server, int listen_fd, struct http **out,
                struct error *err)
 {
@@ -335,7 +349,7 @@ int http_start(struct server *server, int listen_fd, struct http **out,
         MHD_OPTION_EXTERNAL_LOGGER, on_log, NULL,
         MHD_OPTION_LISTEN_SOCKET, listen_fd,
         MHD_OPTION_THREAD_POOL_SIZE, (unsigned)THREADS,
-        MHD_OPTION_CONNECTION_LIMIT, (unsigned)MAX_CONNECTIONS,
+        MHD_OPTION_CONNECTION_LIMIT, (unsigned)http_connections(),
         MHD_OPTION_CONNECTION_TIMEOUT, (unsigned)IDLE_S,
         MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)CONNECTION_BYTES,
         MHD_OPTION_STRICT_FOR_CLIENT, 1,

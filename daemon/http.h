@@ -60,6 +60,10 @@ extern const struct route http_routes[];        // ends with path NULL
 
 struct http;
 
+// How many connections there may be at a time: 12,288, or what the limit of
+// descriptors leaves.
+int  http_connections(void);
+
 // Borrows server. Listens on a socket that was made before; takes it.
 int  http_start(struct server *server, int listen_fd, struct http **out,
                 struct error *err);

@@ -119,7 +119,8 @@ static int open_parts(struct parts *p, const struct config *c,
     pthread_mutex_init(&s->lock, NULL);
     s->files = files_open(c->web);
     s->records = records_new(s->store);
-    s->sse = sse_new(s->store);
+    // A sixth of the connections is left to those who only ask.
+    s->sse = sse_new(s->store, http_connections() * 5 / 6);
     p->wake = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     rc = queue_open(s->store, s->records, s->sse, s->logs, p->wake, &s->queue,
                     err);

@@ -121,7 +121,7 @@ const struct operation_type openapi_types[] = {
     { "Mistake", "pointer:str value:any message:str" },
     { "Api", "name:str version:str started_at:time limits:Limits links:{str}" },
     { "Limits", "body_bytes:int header_bytes:int address_bytes:int "
-      "queued_jobs:int watchers:int" },
+      "queued_jobs:int watchers:int scrapes_per_second:int" },
     { "Login", "path:str expires_at:time?" },
     { "JobEdit", "name~:str priority~:int" },
     { "JobMove", "before~:int? first~:bool" },

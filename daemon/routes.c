@@ -1,5 +1,6 @@
 #include "daemon/routes.h"
 
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -143,13 +144,14 @@ void routes_api(struct request *rq, struct reply *rp)
 
     clock_text(rq->server->started, time);
     reply_json(rp, 200, json_pack(
-        "{s:s, s:s, s:s, s:{s:i, s:i, s:i, s:i, s:i}, s:{s:s, s:s, s:s, s:s,"
-        " s:s, s:s, s:s}}", "name", "gradwatch", "version", GRADWATCH_VERSION,
+        "{s:s, s:s, s:s, s:{s:i, s:i, s:i, s:i, s:i, s:i}, s:{s:s, s:s, s:s,"
+        " s:s, s:s, s:s, s:s}}", "name", "gradwatch", "version", GRADWATCH_VERSION,
         "started_at", time, "limits",
         "body_bytes", GATE_BODY_BYTES, "header_bytes", GATE_HEADER_BYTES,
         "address_bytes", URI_LONGEST, "queued_jobs",
         queue_limit(rq->server->queue),
-        "watchers", SSE_MAX_WATCHERS, "links",
+        "watchers", sse_most(rq->server->sse),
+        "scrapes_per_second", SERVER_SCRAPES, "links",
         "jobs", API "/jobs", "events", API "/events", "models", API "/models",
         "datasets", API "/datasets", "devices", API "/devices",
         "compare", API "/compare", "openapi", API "/openapi.json"));
@@ -161,9 +163,31 @@ void routes_openapi(struct request *rq, struct reply *rp)
     reply_json(rp, 200, openapi_make());
 }
 
+// Each scrape reads the newest records of all that runs.
+static bool may_scrape(struct server *s)
+{
+    double now = clock_seconds();
+
+    pthread_mutex_lock(&s->lock);
+    s->scrapes = fmin(s->scrapes + SERVER_SCRAPES * (now - s->scraped),
+                      2 * SERVER_SCRAPES);
+    s->scraped = now;
+    bool may = s->scrapes >= 1;
+    s->scrapes -= may;
+    pthread_mutex_unlock(&s->lock);
+    return may;
+}
+
 void routes_metrics(struct request *rq, struct reply *rp)
 {
     size_t len;
+
+    if (!may_scrape(rq->server)) {
+        reply_problem(rp, 429, NULL, "no more than %d scrapes a second",
+                      SERVER_SCRAPES);
+        reply_header(rp, "Retry-After", "1");
+        return;
+    }
     char *text = metrics_text(rq->server, &len);
 
     reply_text(rp, "text/plain; version=0.0.4; charset=utf-8", text, len);

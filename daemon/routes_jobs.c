@@ -294,8 +294,8 @@ static void stream(struct request *rq, struct reply *rp, int64_t job,
     rp->stream = sse_watch(rq->server->sse, rq->connection, job, since);
     if (rp->stream)
         return;
-    reply_problem(rp, 503, NULL, "no more than %d watchers are served at a "
-                  "time", SSE_MAX_WATCHERS);
+    reply_problem(rp, 429, NULL, "no more than %d watchers are served at a "
+                  "time", sse_most(rq->server->sse));
     reply_header(rp, "Retry-After", "10");
 }
 

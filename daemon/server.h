@@ -11,7 +11,10 @@
 #include "daemon/sse.h"
 #include "daemon/store.h"
 
-enum { SERVER_STATUSES = 600 };
+enum {
+    SERVER_STATUSES = 600,
+    SERVER_SCRAPES = 10,        // of /metrics a second, and twice that at once
+};
 
 struct server {                     // open before the first request; but for
     const struct config *config;    // what is marked, nothing here changes
@@ -26,7 +29,9 @@ struct server {                     // open before the first request; but for
     char                *checkpoints;       // of the jobs' folders
     int64_t              started;   // unix milliseconds
 
-    pthread_mutex_t      lock;      // of devices
+    pthread_mutex_t      lock;      // of these three
     json_t              *devices;   // what the worker found; NULL = not yet
+    double               scrapes, scraped;      // how many may come at once,
+                                                // and when that was
     atomic_ullong        answers[SERVER_STATUSES];      // by status
 };

@@ -1,10 +1,14 @@
 #include "daemon/sse.h"
 
+#include <errno.h>
 #include <inttypes.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <sys/socket.h>
 
 #include "common/clock.h"
 #include "common/event.h"
@@ -29,12 +33,13 @@ struct message {
 struct watcher {
     struct sse            *sse;
     struct MHD_Connection *connection;
+    int     fd;                 // its socket; borrowed
     int64_t job;                // 0 = all
     int64_t after;              // seq (or n) of what it has
     bool    caught_up;          // has read all there was in the store
     uint64_t ticket;            // next message of the ring
     bool    suspended, beat, over;
-    double  quiet_since;
+    double  quiet_since, looked;        // times
 
     char            head[48];   // what goes out now: head, line, tail
     struct message *message;
@@ -49,16 +54,17 @@ struct sse {
     uint64_t        first, end; // tickets in the ring
     size_t          bytes;
     struct watcher *watchers;
-    int             n_watchers;
+    int             n_watchers, most;
     bool            stopped;
 };
 
 static const char data_head[] = "data: ", tail[] = "\n\n", beat[] = ":\n\n";
 
-struct sse *sse_new(struct store *store)
+struct sse *sse_new(struct store *store, int most)
 {
     struct sse *s = xcalloc(1, sizeof *s);
     s->store = store;
+    s->most = most;
     pthread_mutex_init(&s->lock, NULL);
     return s;
 }
@@ -292,23 +298,45 @@ static void watcher_free(void *cls)
     free(w);
 }
 
+// The socket of a watcher. A comment that its machine does not acknowledge for
+// so long makes it an error, which sse_tick() sees.
+static int prepare_socket(struct MHD_Connection *connection)
+{
+    const unsigned millis = 1000 * SSE_ACK_S;
+    const union MHD_ConnectionInfo *info = MHD_get_connection_info(connection,
+        MHD_CONNECTION_INFO_CONNECTION_FD);
+
+    setsockopt(info->connect_fd, IPPROTO_TCP, TCP_USER_TIMEOUT, &millis,
+               sizeof millis);
+    return info->connect_fd;
+}
+
+static struct watcher *watcher_new(struct sse *s,
+                                   struct MHD_Connection *connection,
+                                   int64_t job, int64_t after)
+{
+    struct watcher *w = xcalloc(1, sizeof *w);
+
+    // The first comment tells the client at once that it is connected.
+    *w = (struct watcher){ .sse = s, .connection = connection,
+                           .fd = prepare_socket(connection), .job = job,
+                           .after = after, .ticket = s->end, .beat = true,
+                           .looked = clock_seconds(), .next = s->watchers };
+    if (w->next)
+        w->next->prev = w;
+    s->watchers = w;
+    s->n_watchers++;
+    return w;
+}
+
 struct MHD_Response *sse_watch(struct sse *s, struct MHD_Connection *connection,
                                int64_t job, int64_t after)
 {
     struct watcher *w = NULL;
 
     pthread_mutex_lock(&s->lock);
-    if (!s->stopped && s->n_watchers < SSE_MAX_WATCHERS) {
-        w = xcalloc(1, sizeof *w);
-        // The first comment tells the client at once that it is connected.
-        *w = (struct watcher){ .sse = s, .connection = connection, .job = job,
-                               .after = after, .ticket = s->end, .beat = true,
-                               .next = s->watchers };
-        if (w->next)
-            w->next->prev = w;
-        s->watchers = w;
-        s->n_watchers++;
-    }
+    if (!s->stopped && s->n_watchers < s->most)
+        w = watcher_new(s, connection, job, after);
     pthread_mutex_unlock(&s->lock);
     if (!w)
         return NULL;
@@ -319,16 +347,31 @@ struct MHD_Response *sse_watch(struct sse *s, struct MHD_Connection *connection,
     return response;
 }
 
+// Whether its client has closed the connection, or it is broken. What a client
+// still sends is of no interest.
+static bool has_left(const struct watcher *w)
+{
+    char byte;
+    ssize_t n = recv(w->fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT);
+
+    return n == 0 || (n < 0 && errno != EAGAIN && errno != EINTR);
+}
+
 void sse_tick(struct sse *s)
 {
     double now = clock_seconds();
 
     pthread_mutex_lock(&s->lock);
     for (struct watcher *w = s->watchers; w; w = w->next) {
-        if (!w->suspended || now - w->quiet_since < SSE_HEARTBEAT_S)
+        if (!w->suspended)
             continue;
-        w->beat = true;
-        resume(w);
+        if (now - w->looked >= SSE_LOOK_S) {
+            w->looked = now;
+            w->over = w->over || has_left(w);
+        }
+        w->beat = now - w->quiet_since >= SSE_HEARTBEAT_S;
+        if (w->beat || w->over)
+            resume(w);
     }
     pthread_mutex_unlock(&s->lock);
 }
@@ -348,4 +391,9 @@ int sse_watchers(struct sse *s)
     int n = s->n_watchers;
     pthread_mutex_unlock(&s->lock);
     return n;
+}
+
+int sse_most(const struct sse *s)
+{
+    return s->most;
 }

@@ -5,7 +5,9 @@
  * the ring from where it stood when it came, leaving out what it has already:
  * no gap, no duplicate. Nothing is buffered for anyone: a watcher that falls
  * behind by the whole ring is closed, and may come back with Last-Event-ID.
- * Between events its connection is suspended and costs no time.
+ * Between events its connection is suspended and costs no time; as nobody reads
+ * from it then, sse_tick() looks whether its client is still there. One that
+ * left is gone within seconds, one whose network is gone within 30.
  */
 #pragma once
 #include <stdbool.h>
@@ -13,12 +15,16 @@
 #include <microhttpd.h>
 #include "daemon/store.h"
 
-enum { SSE_MAX_WATCHERS = 10240, SSE_HEARTBEAT_S = 15 };
+enum {
+    SSE_HEARTBEAT_S = 15,
+    SSE_LOOK_S = 2,             // between looks whether a client is there
+    SSE_ACK_S = 8,              // for its machine to acknowledge a comment
+};
 
 struct sse;
 
-// Borrows store.
-struct sse *sse_new(struct store *store);
+// Borrows store. `most` watchers at a time.
+struct sse *sse_new(struct store *store, int most);
 // After sse_stop() and the end of all connections.
 void        sse_free(struct sse *s);
 
@@ -41,3 +47,4 @@ void sse_tick(struct sse *s);
 void sse_stop(struct sse *s);
 
 int  sse_watchers(struct sse *s);
+int  sse_most(const struct sse *s);

@@ -1,5 +1,6 @@
 // The daemon when much is asked of it: answers that it keeps, limits, what is
-// closed, and who goes first.
+// closed, and who goes first. With GRADWATCH_LONG set: what takes half a
+// minute.
 #include <inttypes.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -8,12 +9,18 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
+#include <sys/socket.h>
+#include <unistd.h>
 #include <cmocka.h>
 
+#include "common/clock.h"
 #include "daemon.h"
 #include "scratch.h"
 
 #define JOBS "/api/v1/jobs"
+
+// Between two looks at something that nobody tells of.
+enum { PAUSE_US = 150000 };
 
 static struct daemon d;
 
@@ -171,6 +178,158 @@ static void a_worker_yields_to_the_daemon(void **state)
     free(path);
 }
 
+static int number_after(const char *text, const char *name)
+{
+    const char *at = strstr(text, name);
+
+    return at ? atoi(at + strlen(name)) : -1;
+}
+
+// -1 when there were too many scrapes.
+static int watchers(void)
+{
+    struct answer a = ask(&d, "GET", "/metrics", NULL, NULL);
+    int n = number_after(a.body, "\ngradwatch_watchers ");
+
+    answer_clear(&a);
+    return n;
+}
+
+static void wait_for_watchers(int want, double seconds)
+{
+    double until = clock_seconds() + seconds;
+    int n;
+
+    while ((n = watchers()) != want && clock_seconds() < until)
+        usleep(PAUSE_US);
+    assert_int_equal(n, want);
+}
+
+// They leave without a word to a connection that has nothing to send.
+static void watchers_that_left_are_gone_within_30_s(void **state)
+{
+    (void)state;
+    enum { MANY = 40, MOST_S = 30 };
+    int fd[MANY];
+    char *request = xasprintf("GET /api/v1/events HTTP/1.1\r\n"
+                              "Host: 127.0.0.1:%d\r\n\r\n", d.port);
+
+    for (int i = 0; i < MANY; i++) {
+        fd[i] = dial(&d);
+        send_text(fd[i], request);
+    }
+    wait_for_watchers(MANY, MOST_S);
+    for (int i = 0; i < MANY; i++)
+        close(fd[i]);
+    wait_for_watchers(0, MOST_S);
+    free(request);
+}
+
+static void scrapes_are_limited(void **state)
+{
+    (void)state;
+    json_t *api = get(&d, "/api/v1");
+    int64_t most = json_integer_value(json_object_get(
+        json_object_get(api, "limits"), "scrapes_per_second"));
+    struct answer a = { .status = 200 };
+    int n = 0;
+
+    json_decref(api);
+    assert_in_range(most, 1, 100);
+    for (; a.status == 200 && n < 2000; n++) {
+        answer_clear(&a);
+        a = ask(&d, "GET", "/metrics", NULL, NULL);
+    }
+    assert_int_equal(a.status, 429);
+    assert_true(n > most);
+    assert_string_equal(answer_header(&a, "Retry-After"), "1");
+    answer_clear(&a);
+    a = ask(&d, "GET", "/healthz", NULL, NULL);
+    assert_int_equal(a.status, 200);
+    answer_clear(&a);
+}
+
+// Seconds until the daemon closes a connection that sends `begin`, then `drip`
+// again and again: it is never silent.
+static double seconds_until_closed(const char *begin, const char *drip)
+{
+    char *request = xasprintf(begin, d.port), byte;
+    int fd = dial(&d);
+    double start = clock_seconds();
+
+    send_text(fd, request);
+    free(request);
+    while (recv(fd, &byte, 1, MSG_DONTWAIT) != 0 &&
+           clock_seconds() - start < 60) {
+        if (send(fd, drip, strlen(drip), MSG_NOSIGNAL) < 0)
+            break;
+        usleep(PAUSE_US);
+    }
+    close(fd);
+    return clock_seconds() - start;
+}
+
+// The sweep comes once a second; the rest is a busy machine.
+static const double early = 0.5, late = 6;
+
+static void headers_have_ten_seconds_however_they_come(void **state)
+{
+    (void)state;
+    double s = seconds_until_closed("GET / HTTP/1.1\r\nHost: 127.0.0.1:%d\r\n"
+                                    "X-A: ", "b");
+    assert_true(s > 10 - early && s < 10 + late);
+}
+
+static void a_body_has_thirty_seconds_however_it_comes(void **state)
+{
+    (void)state;
+    double s = seconds_until_closed("POST " JOBS " HTTP/1.1\r\n"
+        "Host: 127.0.0.1:%d\r\nContent-Type: application/json\r\n"
+        "Content-Length: 100000\r\n\r\n", " ");
+    assert_true(s > 30 - early && s < 30 + late);
+}
+
+// Last, as there is no way back for whoever is not root.
+static void no_more_watchers_than_descriptors_allow(void **state)
+{
+    const struct rlimit few = { 240, 240 };
+    char *own = scratch_path(*state, "few"), text[200];
+    int fd[256], n = 0, status = 429;
+
+    assert_int_equal(setrlimit(RLIMIT_NOFILE, &few), 0);
+    struct daemon first = d;
+    d = daemon_start(own, NULL);
+    json_t *api = get(&d, "/api/v1");
+    int most = (int)json_integer_value(json_object_get(
+        json_object_get(api, "limits"), "watchers"));
+    json_decref(api);
+    assert_in_range(most, 16, 200);
+    for (; n < most; n++) {
+        snprintf(text, sizeof text, "GET /api/v1/events HTTP/1.1\r\n"
+                 "Host: 127.0.0.1:%d\r\n\r\n", d.port);
+        fd[n] = dial(&d);
+        send_text(fd[n], text);
+        assert_int_equal(recv(fd[n], text, 12, MSG_WAITALL), 12);
+        assert_memory_equal(text, "HTTP/1.1 200", 12);
+    }
+    struct answer a = ask(&d, "GET", "/api/v1/events", NULL, NULL);
+    assert_int_equal(a.status, 429);
+    assert_true(atoi(answer_header(&a, "Retry-After")) > 0);
+    answer_clear(&a);
+    close(fd[--n]);             // leaves room for another one
+    snprintf(text, sizeof text, "GET /api/v1/events HTTP/1.1\r\n"
+             "Host: 127.0.0.1:%d\r\n\r\n", d.port);
+    for (double until = clock_seconds() + 30;
+         status == 429 && clock_seconds() < until; usleep(PAUSE_US))
+        status = status_of(&d, text);
+    assert_int_equal(status, 200);
+    while (n > 0)
+        close(fd[--n]);
+    assert_int_equal(daemon_stop(&d), 0);
+    d = first;
+    free(own);
+}
+
 static int setup(void **state)
 {
     char *dir = scratch_new(), *own = scratch_path(dir, "state");
@@ -197,6 +356,15 @@ int main(void)
         cmocka_unit_test(packed_and_plain_are_kept_side_by_side),
         cmocka_unit_test(what_is_kept_is_bounded),
         cmocka_unit_test(a_worker_yields_to_the_daemon),
+        cmocka_unit_test(scrapes_are_limited),
+        cmocka_unit_test(watchers_that_left_are_gone_within_30_s),
+        cmocka_unit_test(headers_have_ten_seconds_however_they_come),
+        cmocka_unit_test(no_more_watchers_than_descriptors_allow),
     };
+    const struct CMUnitTest slow[] = {
+        cmocka_unit_test(a_body_has_thirty_seconds_however_it_comes),
+    };
+    if (getenv("GRADWATCH_LONG"))
+        return cmocka_run_group_tests(slow, setup, teardown);
     return cmocka_run_group_tests(tests, setup, teardown);
 }
