@@ -5,8 +5,8 @@ the last of them. Starts a daemon of its own.
     tests/bench/watchers.py [BUILD_DIR] [WATCHERS]
 
 Prints resident memory of the daemon (KiB), its share of a core while nothing
-happens (20 s), and the seconds from the submission of a job to the arrival of
-its first event at the last watcher. Needs two descriptors a watcher (ulimit -n).
+happens (20 s), and for five jobs the seconds from the submission to the arrival
+of the first event at the last watcher. Needs as many descriptors (ulimit -n).
 """
 import os
 import select
@@ -85,9 +85,13 @@ def main():
                     sockets[fd].recv(65536)
             share = (cpu_seconds(daemon.pid) - used) / IDLE_S
             print(f"idle: {100 * share:.1f} % of a core")
-            threading.Thread(target=submit, args=(port,)).start()
-            print(f"an event to the last of them: "
-                  f"{wait_for(poll, sockets, b'queued', 30):.2f} s")
+            times = []
+            for job in range(1, 6):
+                threading.Thread(target=submit, args=(port,)).start()
+                times.append(wait_for(poll, sockets, b'"job":%d,' % job, 30))
+            print("an event to the last of them: " +
+                  ", ".join(f"{t:.2f}" for t in times) + " s")
+            print(f"after that: {resident(daemon.pid)} KiB resident")
         finally:
             daemon.terminate()
             daemon.wait()
