@@ -29,7 +29,7 @@ static void open_all(void)
 {
     assert_int_equal(store_open(dir, &store, &err), 0);
     records = records_new(store);
-    sse = sse_new(store);
+    sse = sse_new(store, 10);
     wake = eventfd(0, EFD_NONBLOCK);
     assert_int_equal(queue_open(store, records, sse, dir, wake, &q, &err), 0);
 }
