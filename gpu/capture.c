@@ -10,7 +10,7 @@
 #include "gpu/tap.h"
 
 // Moments of a step.
-enum { BEGIN, TAPS_BEGIN, TAPS_END, END, MOMENTS };
+enum { BEGIN, WEIGHTS, FORWARD, TAPS, UPDATE, END, MOMENTS };
 
 struct capture {                        // by slot
     cudaGraphExec_t graphs[MODES][SOURCES];
@@ -62,6 +62,8 @@ static void enqueue_stages(struct gpu_plan *p)
             g->op->backward(p, g);
         }
         tap_after(p, i);
+        if (s.phase == PHASE_BACKWARD)
+            optim_after(p, i);
     }
 }
 
@@ -80,18 +82,23 @@ static int enqueue(struct gpu_plan *p, struct capture *c, struct error *err)
 {
     int rc;
 
+    if ((rc = mark(p, c->at[WEIGHTS], err)) != 0)
+        return rc;
+    tap_weights(p);
+    if ((rc = mark(p, c->at[FORWARD], err)) != 0)
+        return rc;
+    optim_begin(p);
     enqueue_stages(p);
     if (p->err.code)
         return fail(err, p->err.code, "%s", p->err.text);
-    if ((rc = mark(p, c->at[TAPS_BEGIN], err)) != 0)
+    if ((rc = mark(p, c->at[TAPS], err)) != 0)
         return rc;
-    tap_params(p);
+    tap_grads(p);
     if (!tap_changes(p))
         tap_finish(p, feed_norms(p, p->slot), feed_score(p, p->slot));
-    if ((rc = mark(p, c->at[TAPS_END], err)) != 0)
+    if ((rc = mark(p, c->at[UPDATE], err)) != 0 ||
+        (p->mode == MODE_TRAIN && (rc = optim_finish(p, err)) != 0))
         return rc;
-    if (p->mode == MODE_TRAIN)
-        optim_run(p->store, feed_step(p));
     if (tap_changes(p)) {
         tap_updated(p);
         tap_finish(p, feed_norms(p, p->slot), feed_score(p, p->slot));
@@ -168,10 +175,13 @@ int capture_times(struct captures *c, int slot, float *millis,
                   float *tap_millis, struct error *err)
 {
     const cudaEvent_t *at = c->slots[slot].at;
+    float weights = 0;
     int rc = 0;
 
     CUDA_TRY(cudaEventElapsedTime(millis, at[BEGIN], at[END]));
-    CUDA_TRY(cudaEventElapsedTime(tap_millis, at[TAPS_BEGIN], at[TAPS_END]));
+    CUDA_TRY(cudaEventElapsedTime(tap_millis, at[TAPS], at[UPDATE]));
+    CUDA_TRY(cudaEventElapsedTime(&weights, at[WEIGHTS], at[FORWARD]));
+    *tap_millis += weights;
 out:
     return rc;
 }

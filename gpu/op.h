@@ -90,6 +90,8 @@ struct gpu_plan {
     enum mode        mode;
     enum source      source;
     int              slot;
+    size_t           updated;           // numbers of the store: convolutions'
+                                        // weights from here on are updated
 };
 
 static inline cudaStream_t plan_stream(const struct gpu_plan *p)

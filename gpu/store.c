@@ -93,6 +93,39 @@ static void wants_of(struct store *s, struct want w[WANTS])
     memcpy(w, all, sizeof all);
 }
 
+enum { STREAMS = 4, EVENTS = 4 };
+
+static int open_streams(struct store *s, struct error *err)
+{
+    cudaStream_t *const streams[STREAMS] = { &s->main, &s->side, &s->updating,
+                                             &s->copying };
+    cudaEvent_t *const events[EVENTS] = { &s->fork, &s->join, &s->ready,
+                                          &s->updated };
+    int rc = 0;
+
+    for (int i = 0; i < STREAMS; i++)
+        CUDA_TRY(cudaStreamCreateWithFlags(streams[i], cudaStreamNonBlocking));
+    for (int i = 0; i < EVENTS; i++)
+        CUDA_TRY(cudaEventCreateWithFlags(events[i], cudaEventDisableTiming));
+out:
+    return rc;
+}
+
+static void close_streams(struct store *s)
+{
+    const cudaStream_t streams[STREAMS] = { s->main, s->side, s->updating,
+                                            s->copying };
+    const cudaEvent_t events[EVENTS] = { s->fork, s->join, s->ready,
+                                         s->updated };
+
+    for (int i = 0; i < EVENTS; i++)
+        if (events[i])
+            cudaEventDestroy(events[i]);
+    for (int i = 0; i < STREAMS; i++)
+        if (streams[i])
+            cudaStreamDestroy(streams[i]);
+}
+
 int store_new(const struct graph *g, const struct plan_opts *o,
               struct store **out, struct error *err)
 {
@@ -108,15 +141,11 @@ int store_new(const struct graph *g, const struct plan_opts *o,
     wants_of(s, wants);
     for (int i = 0; i < WANTS; i++)
         s->bytes += wants[i].bytes;
-    CUDA_TRY(cudaStreamCreateWithFlags(&s->main, cudaStreamNonBlocking));
-    CUDA_TRY(cudaStreamCreateWithFlags(&s->side, cudaStreamNonBlocking));
-    CUDA_TRY(cudaStreamCreateWithFlags(&s->copying, cudaStreamNonBlocking));
-    CUDA_TRY(cudaEventCreateWithFlags(&s->fork, cudaEventDisableTiming));
-    CUDA_TRY(cudaEventCreateWithFlags(&s->join, cudaEventDisableTiming));
-    rc = dnn_open(&s->dnn, err);
+    rc = open_streams(s, err);
+    if (!rc)
+        rc = dnn_open(&s->dnn, err);
     if (!rc)
         rc = blas_open(&s->blas, err);
-out:
     return rc;                          // the caller frees *out
 }
 
@@ -150,14 +179,7 @@ void store_free(struct store *s)
     resident_drop(&s->resident);
     dnn_close(s->dnn);
     blas_close(s->blas);
-    if (s->fork)
-        cudaEventDestroy(s->fork);
-    if (s->join)
-        cudaEventDestroy(s->join);
-    cudaStream_t streams[] = { s->main, s->side, s->copying };
-    for (int i = 0; i < 3; i++)
-        if (streams[i])
-            cudaStreamDestroy(streams[i]);
+    close_streams(s);
     free(s->rows);
     free(s);
 }

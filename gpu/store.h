@@ -34,8 +34,9 @@ struct store {
     float         *staging;             // one tensor on its way across the seam
     size_t         bytes, staging_bytes;
 
-    cudaStream_t   main, side, copying;
+    cudaStream_t   main, side, updating, copying;
     cudaEvent_t    fork, join;          // between main and side
+    cudaEvent_t    ready, updated;      // between main and updating
     struct dnn    *dnn;
     struct blas   *blas;
     struct resident resident;

@@ -1,6 +1,6 @@
-/* gpu/tap.c: tables of segments: one by tap, for the end of a step, and two of
- * the parameters', for what one launch measures before the update and one
- * behind it. A gradient is complete when the backward stage of its producer
+/* gpu/tap.c: tables of segments: one by tap, for the end of a step, and three of
+ * the parameters', measured by one launch each: their values, before anything
+ * of the step changes them, their gradients, and the changes. A gradient is complete when the backward stage of its producer
  * begins, a value when its forward stage ends, what comes back through a branch
  * when the stage of its first node does. */
 #include "gpu/tap.h"
@@ -19,7 +19,7 @@ struct batch {
     struct tap_segment *host, *device;
     int                 n, most;        // most: the largest .count
 };
-enum { PARAMS, CHANGES, BATCHES };
+enum { WEIGHTS, GRADS, CHANGES, BATCHES };
 
 struct tap_plan {
     struct tap_segment *rows;           // by tap
@@ -264,8 +264,9 @@ int tap_place(struct gpu_plan *p, void *memory, struct error *err)
                         "not at %s", g->values[g->taps[i].value].name);
         point(p, g->taps[i], &t->rows[i]);
         if (is_param(p, g->taps[i]))
-            gather(&t->batches[t->rows[i].minus ? CHANGES : PARAMS],
-                   &t->rows[i]);
+            gather(&t->batches[t->rows[i].minus ? CHANGES
+                               : g->taps[i].side == SIDE_GRAD ? GRADS
+                               : WEIGHTS], &t->rows[i]);
     }
     int rc = send(p, t->device_rows, t->rows, g->n_taps, err);
     for (int i = 0; i < BATCHES && !rc; i++)
@@ -314,14 +315,19 @@ static void run_batch(struct gpu_plan *p, int which)
                         plan_stream(p));
 }
 
-void tap_params(struct gpu_plan *p)
+void tap_weights(struct gpu_plan *p)
 {
     const struct tap_plan *t = p->taps;
 
-    run_batch(p, PARAMS);
+    run_batch(p, WEIGHTS);
     if (p->mode != MODE_EVAL && t->batches[CHANGES].n > 0)
         launch_copy(t->before, p->store->w, ELEM_F32, p->store->n_used,
                     plan_stream(p));
+}
+
+void tap_grads(struct gpu_plan *p)
+{
+    run_batch(p, GRADS);
 }
 
 void tap_updated(struct gpu_plan *p)

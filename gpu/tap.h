@@ -17,12 +17,13 @@ int  tap_place(struct gpu_plan *p, void *memory, struct error *err);
 void tap_free(struct tap_plan *t);      // NULL is fine
 
 // While a step is captured: taps whose numbers are complete when this stage
-// begins, or ends; those of the parameters, before the update, and behind it
-// the changes that it made, if any are asked for; the results, into out and
-// score (pinned).
+// begins, or ends; those of the weights, before everything, of their gradients,
+// behind it, and when all is updated the changes, if any are asked for; the
+// results, into out and score (pinned).
 void tap_begin(struct gpu_plan *p, int stage);
 void tap_after(struct gpu_plan *p, int stage);
-void tap_params(struct gpu_plan *p);
+void tap_weights(struct gpu_plan *p);
+void tap_grads(struct gpu_plan *p);
 bool tap_changes(const struct gpu_plan *p);
 void tap_updated(struct gpu_plan *p);
 void tap_finish(struct gpu_plan *p, double *out, struct score *score);

@@ -5,6 +5,10 @@
  * runs at once.) New memory is full of nans, so that what was never written
  * shows, too; what may not happen while a graph is captured aborts the program.
  *
+ * Of a graph, what other streams do than the one it is captured on is put off
+ * until that waits for it, so that a missing event shows; or, with
+ * GRADWATCH_EMULATED_EAGER, done as early as the events allow.
+ *
  * GRADWATCH_EMULATED_BYTES is the device's memory; at the launch numbered
  * GRADWATCH_EMULATED_LOSS it is lost: that and every later call fails.
  */
@@ -14,9 +18,8 @@
 #include <cstdlib>
 #include <list>
 #include <map>
-#include <vector>
 
-typedef std::vector<std::function<void()>> work_list;
+typedef std::list<std::function<void()>> work_list;
 struct pending { std::function<void()> work; cudaEvent_t event; };
 
 static std::list<pending> queue;        // in the order it was enqueued
@@ -25,6 +28,9 @@ static cudaStream_t captured;           // where the capture began
 static std::map<cudaStream_t, work_list> aside;     // of other streams: not yet
                                                     // waited for
 static std::map<cudaEvent_t, cudaStream_t> recorded;
+static bool eager;                      // then, in the graph: the last work
+static std::map<cudaStream_t, work_list::iterator> reached;     // of a stream,
+static std::map<cudaEvent_t, work_list::iterator> behind;   // before an event
 static std::map<void *, size_t> blocks;
 static size_t bytes_held;
 static cudaError_t lost;                // sticks
@@ -58,8 +64,19 @@ void emulate_enqueue(cudaStream_t stream, std::function<void()> work)
         queue.push_back({ work, NULL });
     else if (stream == captured)
         capture->push_back(work);
+    else if (eager)
+        reached[stream] = capture->insert(std::next(reached.at(stream)), work);
     else
         aside[stream].push_back(work);
+}
+
+// Which of two works of the graph comes later.
+static work_list::iterator later(work_list::iterator a, work_list::iterator b)
+{
+    for (auto i = a; i != capture->end(); ++i)
+        if (i == b)
+            return b;
+    return a;
 }
 
 static void run_next()
@@ -179,7 +196,10 @@ cudaError_t cudaStreamSynchronize(cudaStream_t)
 
 cudaError_t cudaStreamWaitEvent(cudaStream_t s, cudaEvent_t e, unsigned)
 {
-    if (capture && s == captured) {
+    if (capture && eager && s != captured) {
+        bool first = !reached.count(s);
+        reached[s] = first ? behind.at(e) : later(reached[s], behind.at(e));
+    } else if (capture && s == captured) {
         work_list &late = aside[recorded[e]];
 
         capture->insert(capture->end(), late.begin(), late.end());
@@ -205,6 +225,8 @@ cudaError_t cudaEventRecord(cudaEvent_t e, cudaStream_t s)
     recorded[e] = s;
     if (!capture)
         queue.push_back({ [] { }, e });
+    else if (eager)
+        behind[e] = s == captured ? std::prev(capture->end()) : reached.at(s);
     return lost;
 }
 
@@ -229,8 +251,10 @@ cudaError_t cudaEventElapsedTime(float *millis, cudaEvent_t, cudaEvent_t)
 cudaError_t cudaStreamBeginCapture(cudaStream_t s, cudaStreamCaptureMode)
 {
     not_while_capturing("cudaStreamBeginCapture");
-    capture = new work_list;
+    capture = new work_list(1, [] { });
     captured = s;
+    eager = getenv("GRADWATCH_EMULATED_EAGER");
+    reached.clear();
     return cudaSuccess;
 }
 
