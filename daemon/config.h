@@ -34,6 +34,7 @@ struct config {                         // texts are owned
     char       *web;                    // directory of the page; may be missing
     char       *worker;                 // program
     bool        check, print, version, help;    // do only this
+    const struct config *before;        // that it replaced (daemon/reload.h)
 };
 
 enum config_kind {              // of a key's value; what it is in the struct
@@ -73,6 +74,10 @@ void config_free(struct config *c);
 // The value of one key, as text. ERR_USAGE names value and limits.
 int  config_set(struct config *c, const struct config_key *key,
                 const char *value, struct error *err);
+
+// c's value of a key that is no list is from now on the same as from's.
+void config_keep(struct config *c, const struct config *from,
+                 const struct config_key *key);
 
 // As a file that config_load() would read to the same.
 void config_print(FILE *out, const struct config *c);

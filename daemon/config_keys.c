@@ -298,3 +298,27 @@ int config_set(struct config *c, const struct config_key *key,
 
     return setters[key->kind](c, key, (char *)c + key->at, value, err);
 }
+
+void config_keep(struct config *c, const struct config *from,
+                 const struct config_key *key)
+{
+    static const size_t sizes[] = {
+        [CONFIG_FLAG] = sizeof(bool), [CONFIG_WHOLE] = sizeof(int),
+        [CONFIG_REAL] = sizeof(double), [CONFIG_WORD] = sizeof(int),
+        [CONFIG_HOSTS] = 0,
+    };
+    char *to = (char *)c + key->at;
+    const char *at = (const char *)from + key->at;
+
+    if (key->kind == CONFIG_LISTEN) {
+        free(c->host);
+        c->host = xstrdup(from->host);
+        c->port = from->port;
+    } else if (key->kind == CONFIG_TEXT) {
+        char *const *text = (char *const *)at;
+        free(*(char **)to);
+        *(char **)to = *text ? xstrdup(*text) : NULL;
+    } else {
+        memcpy(to, at, sizes[key->kind]);
+    }
+}

@@ -130,12 +130,13 @@ static enum MHD_Result note_header(void *cls, enum MHD_ValueKind kind,
 // False with the refusal in rp.
 static bool pass_gate(struct exchange *x, struct reply *rp)
 {
+    struct gate gate = server_gate(x->rq.server);
     struct gate_request g = { .method = x->rq.method };
     struct error err = { 0 };
 
     MHD_get_connection_values(x->rq.connection, MHD_HEADER_KIND, note_header,
                               &g);
-    int status = gate_check(&x->rq.server->gate, &g, &err);
+    int status = gate_check(&gate, &g, &err);
     if (!status && x->uri_err.code)
         status = x->uri_err.code == ERR_LIMIT ? 414
                : x->uri_err.code == ERR_NOT_FOUND ? 404 : 400;
@@ -157,7 +158,7 @@ static bool may_ask(const struct exchange *x)
     if (!s->auth || access == ACCESS_OPEN ||
         (access == ACCESS_METRICS && s->config->open_metrics))
         return true;
-    snprintf(cookie, sizeof cookie, "gradwatch_%d", s->gate.port);
+    snprintf(cookie, sizeof cookie, "gradwatch_%d", s->port);
     return auth_header_fits(s->auth, request_header(&x->rq, "Authorization")) ||
            auth_cookie_fits(s->auth, MHD_lookup_connection_value(
                x->rq.connection, MHD_COOKIE_KIND, cookie));

@@ -18,6 +18,7 @@
 #include "common/log.h"
 #include "common/mem.h"
 #include "common/opts.h"
+#include "daemon/reload.h"
 #include "daemon/supervisor.h"
 #include "version.h"
 
@@ -113,9 +114,7 @@ static int open_parts(struct parts *p, const struct config *c,
         return rc;
     s->config = c;
     s->started = clock_unix_millis();
-    s->gate = (struct gate){ .port = port_of(p->socket),
-                             .allow_hosts = c->allow_hosts,
-                             .n_allow_hosts = c->n_allow_hosts };
+    s->port = port_of(p->socket);
     pthread_mutex_init(&s->lock, NULL);
     s->files = files_open(c->web);
     s->records = records_new(s->store);
@@ -126,7 +125,7 @@ static int open_parts(struct parts *p, const struct config *c,
                     err);
     if (rc)
         return rc;
-    queue_set_limit(s->queue, c->queue_limit);
+    reload_apply(s);
     p->supervisor = supervisor_new(s, p->wake);
     supervisor_probe(p->supervisor, probe_s);
     int fd = p->socket;
@@ -148,6 +147,7 @@ static void close_parts(struct parts *p)
     files_close(s->files);
     store_close(s->store);
     auth_close(s->auth);
+    reload_free(s);
     json_decref(s->devices);
     free(s->logs);
     free(s->checkpoints);
@@ -189,23 +189,30 @@ static void prepare_descriptors(void)
     }
 }
 
-static int serve(const struct config *c)
+static int serve(const struct config *c, int argc, char **argv)
 {
-    struct parts p = { .wake = -1, .socket = -1 };
+    struct parts p = { .wake = -1, .socket = -1,
+                       .server = { .argc = argc, .argv = argv } };
     struct error err = { 0 };
 
     log_set_level((enum log_level)c->log_level);
     log_set_format((enum log_format)c->log_format);
     p.signals = catch_signals();
+    struct notify *notify = &p.server.notify;
+    if (notify_open(notify, &err) != 0)
+        log_warn("%s", err.text);
     int rc = open_parts(&p, c, &err);
     if (!rc) {
-        announce(c, p.server.gate.port);
+        announce(c, p.server.port);
         log_info("gradwatchd %s, state in %s", GRADWATCH_VERSION, c->state);
         if (c->no_auth)
             log_warn("everybody on this machine may use it (no-auth)");
+        notify_say(notify, "READY=1\nSTATUS=listening on %s port %d", c->host,
+                   p.server.port);
         rc = supervisor_run(p.supervisor, p.http, p.signals, &err);
     }
     close_parts(&p);
+    notify_close(notify);
     if (rc)
         fprintf(stderr, "%s: %s\n", program, err.text);
     return rc ? EXIT_NO_START : 0;
@@ -227,7 +234,7 @@ int main(int argc, char **argv)
     else if (c.print)
         config_print(stdout, &c);
     else if (!c.check)
-        rc = serve(&c);
+        rc = serve(&c, argc, argv);
     config_free(&c);
     return rc;
 }

@@ -53,7 +53,7 @@ void routes_login_link(struct request *rq, struct reply *rp)
         }
         // Cookies know no ports; the name keeps two daemons apart.
         reply_header(rp, "Set-Cookie", "gradwatch_%d=%s; Path=/; Max-Age=%d; "
-                     "HttpOnly; SameSite=Strict", s->gate.port,
+                     "HttpOnly; SameSite=Strict", s->port,
                      auth_token(s->auth), COOKIE_S);
     }
     // What follows # in the link is kept by the browser.

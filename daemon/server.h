@@ -6,6 +6,7 @@
 #include "daemon/config.h"
 #include "daemon/files.h"
 #include "daemon/gate.h"
+#include "daemon/notify.h"
 #include "daemon/queue.h"
 #include "daemon/records.h"
 #include "daemon/sse.h"
@@ -17,8 +18,12 @@ enum {
 };
 
 struct server {                     // open before the first request; but for
-    const struct config *config;    // what is marked, nothing here changes
-    struct gate          gate;
+                                    // what is marked, nothing here changes
+    const struct config *_Atomic config;        // changes by daemon/reload.h
+    int                  argc;      // the command line, for that
+    char               **argv;
+    struct notify        notify;    // the main thread's
+    int                  port;      // the one listened on
     struct auth         *auth;      // NULL: everybody may ask
     struct store        *store;
     struct records      *records;
@@ -35,3 +40,11 @@ struct server {                     // open before the first request; but for
                                                 // and when that was
     atomic_ullong        answers[SERVER_STATUSES];      // by status
 };
+
+static inline struct gate server_gate(const struct server *s)
+{
+    const struct config *c = s->config;
+
+    return (struct gate){ .port = s->port, .allow_hosts = c->allow_hosts,
+                          .n_allow_hosts = c->n_allow_hosts };
+}

@@ -14,6 +14,7 @@
 #include "common/log.h"
 #include "common/mem.h"
 #include "daemon/attempt.h"
+#include "daemon/reload.h"
 #include "daemon/runner.h"
 
 enum {
@@ -212,14 +213,23 @@ static void wait_for_something(struct supervisor *s, int signals)
         log_debug("wake: %s", strerror(errno));
 }
 
-static bool got_signal(int signals)
+// Whether one says stop. SIGHUP is about the configuration.
+static bool got_signal(struct supervisor *s, int signals)
 {
+    struct notify *notify = &s->server->notify;
     struct signalfd_siginfo info;
 
-    if (read(signals, &info, sizeof info) != sizeof info)
-        return false;
-    log_info("stopping: %s", sigdescr_np((int)info.ssi_signo));
-    return true;
+    while (read(signals, &info, sizeof info) == sizeof info) {
+        if (info.ssi_signo != SIGHUP) {
+            log_info("stopping: %s", sigdescr_np((int)info.ssi_signo));
+            notify_say(notify, "STOPPING=1\nSTATUS=stopping");
+            return true;
+        }
+        notify_reloading(notify);
+        reload(s->server);
+        notify_say(notify, "READY=1\nSTATUS=ready");
+    }
+    return false;
 }
 
 static void stop_workers(struct supervisor *s, int signals)
@@ -235,7 +245,7 @@ static void stop_workers(struct supervisor *s, int signals)
             gone = attempt_gone(s->attempts[i]) && gone;
         if (!gone)
             wait_for_something(s, signals);
-        if (got_signal(signals))
+        if (got_signal(s, signals))
             break;              // a second signal: at once
     }
     while (s->n > 0)
@@ -253,11 +263,12 @@ int supervisor_run(struct supervisor *s, struct http *http, int signals,
 {
     double next_tick = 0;
 
-    while (!is_broken(s) && !got_signal(signals)) {
+    while (!is_broken(s) && !got_signal(s, signals)) {
         step(s);
         if (clock_seconds() >= next_tick) {
             sse_tick(s->server->sse);
             http_tick(http);
+            notify_tick(&s->server->notify);
             next_tick = clock_seconds() + 1e-3 * TICK_MILLIS;
         }
         if (!is_broken(s))

@@ -25,8 +25,8 @@ bool supervisor_device_name(const json_t *row, char out[SUPERVISOR_NAME]);
 // Until the devices are known, at most `seconds`.
 void supervisor_probe(struct supervisor *s, double seconds);
 
-// Runs jobs until `signals` (a signalfd) has a signal: 0. ERR_IO as soon as the
-// disk has failed: what was told till then is safe, and nothing is told any
-// more. Calls http_tick() about once a second.
+// Runs jobs until `signals` (a signalfd) has one that is not SIGHUP: 0. ERR_IO
+// as soon as the disk has failed: what was told till then is safe, and nothing
+// is told any more. Calls http_tick() about once a second.
 int  supervisor_run(struct supervisor *s, struct http *http, int signals,
                     struct error *err);
