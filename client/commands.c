@@ -21,7 +21,11 @@ const int n_client_globals = sizeof client_globals / sizeof *client_globals;
 static const struct opt list_opts[] = {
     {.name = "state", .value = "STATE", .help = "only jobs in this state: "
      "queued, starting, running, paused, done, failed, cancelled, diverged"},
+    {.name = "group", .value = "NAME", .help = "only jobs of this group"},
 };
+#define GROUP_OPT(text)                                                        \
+    {.name = "group", .value = "NAME", .help = text}
+static const struct opt cancel_opts[] = {GROUP_OPT("all jobs of this group")};
 static const struct opt log_opts[] = {
     {.name = "follow", .letter = 'f', .help = "go on until the job ends"},
 };
@@ -65,7 +69,9 @@ static const struct opt profile_opts[] = {
      .help = "grad_out, update, act_zeros, ...; else the job's first"},
     {.name = "epochs", .value = "LIST", .help = "such as 1,3-5,last or all"},
     {.name = "list", .help = "the numbers, layer by layer"}};
-static const struct opt compare_opts[] = {RECORD_OPTS};
+static const struct opt compare_opts[] = {
+    GROUP_OPT("each set of this group over its first one, instead of ID ID"),
+    RECORD_OPTS};
 static const struct opt models_opts[] = {
     {.name = "skip", .negatable = true, .help = "with skip connections or not"},
     {.name = "norm", .value = "batch|none", .help = "normalisation"},
@@ -94,12 +100,15 @@ const struct command commands[] = {
      .run = command_profile, OPTS(profile_opts)},
     {"verdict", "ID", 1, 1, "is it training well, and why",
      .run = command_verdict, .more = "Exits with 0 if it is healthy, else 1."},
-    {"compare", "ID ID", 2, 2, "norms of one job over another's",
+    {"compare", "ID ID", 0, 2, "norms of one job over another's",
      .run = command_compare, OPTS(compare_opts), .more =
      "Three or more jobs a side are compared as runs: 1,2,3 4,5,6."},
+    {"group", "NAME", 1, 1, "the jobs of a sweep, by what they differ in",
+     .run = command_group},
     {"log", "ID", 1, 1, "what the training process wrote", .run = command_log,
      OPTS(log_opts)},
-    {"cancel", "ID...", 1, ANY, "end jobs", .run = command_cancel},
+    {"cancel", "ID...", 0, ANY, "end jobs", .run = command_cancel,
+     OPTS(cancel_opts)},
     {"pause", "ID...", 1, ANY, "stop jobs for now; the device is free",
      .run = command_pause, .more = "A job that runs goes on from its last "
      "checkpoint once it is resumed."},

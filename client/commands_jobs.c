@@ -74,16 +74,20 @@ static void add_job(struct table *t, const json_t *job)
 static char *list_path(struct client *c, const json_t *cursor)
 {
     const char *state = opts_value(&c->opts, "state");
+    const char *group = opts_value(&c->opts, "group");
     char *quoted = http_escape(state ? state : "");
+    char *in = http_escape(group ? group : "");
     char *text = json_is_string(cursor)
                      ? xstrdup(json_string_value(cursor))
                      : json_dumps(cursor, JSON_ENCODE_ANY);
     char *next = http_escape(text ? text : "");
-    char *path = xasprintf(API "/jobs?limit=%d%s%s%s%s", PAGE,
+    char *path = xasprintf(API "/jobs?limit=%d%s%s%s%s%s%s", PAGE,
                            state ? "&state=" : "", quoted,
+                           group ? "&group=" : "", in,
                            cursor ? "&cursor=" : "", cursor ? next : "");
 
     free(quoted);
+    free(in);
     free(text);
     free(next);
     return path;
@@ -134,8 +138,9 @@ int command_list(struct client *c)
     if (!rc && !c->json && !c->quiet && t->n_cells)
         table_print(t, c);
     else if (!rc && !c->json && !c->quiet)
-        client_say(opts_given(&c->opts, "state")
-                       ? "no job is in that state"
+        client_say(opts_given(&c->opts, "state") ||
+                   opts_given(&c->opts, "group")
+                       ? "there is no such job"
                        : "no jobs yet; queue one with: gradwatch submit");
     table_free(t);
     return rc;

@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include "client/api.h"
+#include "client/group.h"
 #include "client/table.h"
 #include "client/text.h"
 #include "common/mem.h"
@@ -156,31 +157,57 @@ static void put_layers(const struct client *c, const json_t *layers)
     table_free(t);
 }
 
-// "/api/v1/compare?jobs=1,2" or "...?jobs=1,2,3&against=4,5,6", and the
-// options. Caller owns.
-static char *compare_path(struct client *c)
+void compare_print(const struct client *c, const json_t *comparison)
+{
+    char *summary = text_clean(api_text(comparison, "summary"), c->utf8);
+    char *epochs = text_json(json_object_get(comparison, "epochs"), c->utf8);
+    char *quantity = text_clean(api_text(comparison, "quantity"), c->utf8);
+
+    if (!c->quiet) {
+        printf("%s of the second over the first, epochs %s\n", quantity,
+               epochs);
+        put_layers(c, json_object_get(comparison, "layers"));
+        printf("\n");
+    }
+    printf("%s\n", summary);
+    free(quantity);
+    free(epochs);
+    free(summary);
+}
+
+// "quantity=grad_w&epochs=last": the options. Caller owns.
+static char *compare_query(struct client *c)
 {
     static const char *const names[] = {"quantity", "layers", "epochs"};
-    const char *const *words = (const char *const *)c->opts.words;
-    bool pair = !strchr(words[0], ',') && !strchr(words[1], ',');
-    char *path = xasprintf(pair ? API "/compare?jobs=%s,%s"
-                                : API "/compare?jobs=%s&against=%s", words[0],
-                           words[1]);
+    char *query = xstrdup("");
 
     for (int i = 0; i < 3; i++) {
         const char *value = opts_value(&c->opts, names[i]);
         if (!value || !strcmp(value, "all"))
             continue;
         char *quoted = http_escape(value);
-        char *longer = xasprintf("%s&%s=%s", path, names[i], quoted);
+        char *longer = xasprintf("%s%s%s=%s", query, *query ? "&" : "",
+                                 names[i], quoted);
         free(quoted);
-        free(path);
-        path = longer;
+        free(query);
+        query = longer;
     }
-    return path;
+    return query;
 }
 
-int command_compare(struct client *c)
+// "/api/v1/compare?jobs=1,2" or "...?jobs=1,2,3&against=4,5,6", and the query.
+// Caller owns.
+static char *compare_path(struct client *c, const char *query)
+{
+    const char *const *words = (const char *const *)c->opts.words;
+    bool pair = !strchr(words[0], ',') && !strchr(words[1], ',');
+
+    return xasprintf(pair ? API "/compare?jobs=%s,%s%s%s"
+                          : API "/compare?jobs=%s&against=%s%s%s", words[0],
+                     words[1], *query ? "&" : "", query);
+}
+
+static int compare_words(struct client *c, const char *query)
 {
     json_t *answer;
 
@@ -188,26 +215,26 @@ int command_compare(struct client *c)
         if (c->opts.words[i][strspn(c->opts.words[i], "0123456789,")])
             return client_refuse("compare", "\"%s\" is no job's id, nor a list "
                                  "of them as 1,2,3", c->opts.words[i]);
-    char *path = compare_path(c);
+    char *path = compare_path(c, query);
     int rc = c->json ? api_print(c, path)
                      : api_json(c, "GET", path, NULL, &answer);
 
     free(path);
     if (rc || c->json)
         return rc;
-    char *summary = text_clean(api_text(answer, "summary"), c->utf8);
-    char *epochs = text_json(json_object_get(answer, "epochs"), c->utf8);
-    char *quantity = text_clean(api_text(answer, "quantity"), c->utf8);
-    if (!c->quiet) {
-        printf("%s of the second over the first, epochs %s\n", quantity,
-               epochs);
-        put_layers(c, json_object_get(answer, "layers"));
-        printf("\n");
-    }
-    printf("%s\n", summary);
-    free(quantity);
-    free(epochs);
-    free(summary);
+    compare_print(c, answer);
     json_decref(answer);
     return 0;
+}
+
+int command_compare(struct client *c)
+{
+    const char *group = opts_value(&c->opts, "group");
+
+    if (c->opts.n_words != (group ? 0 : 2))
+        return client_refuse("compare", "needs ID ID, or --group NAME");
+    char *query = compare_query(c);
+    int rc = group ? compare_group(c, group, query) : compare_words(c, query);
+    free(query);
+    return rc;
 }

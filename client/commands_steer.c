@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include "client/api.h"
+#include "client/group.h"
 #include "client/submit.h"
 #include "client/text.h"
 #include "common/mem.h"
@@ -34,6 +35,12 @@ static int each(struct client *c, const char *command, const char *method,
 
 int command_cancel(struct client *c)
 {
+    const char *group = opts_value(&c->opts, "group");
+
+    if (!group == !c->opts.n_words)
+        return client_refuse("cancel", "needs ID..., or --group NAME");
+    if (group)
+        return cancel_group(c, group);
     return each(c, "cancel", "POST", "/cancel", "being cancelled");
 }
 

@@ -14,11 +14,13 @@
 
 enum { MAX_SPEC = 1 << 20, SHORT_VALUES = 14 };
 
-const struct opt submit_opts[4] = {
+const struct opt submit_opts[5] = {
     {.name = "spec", .value = "FILE",
      .help = "start from a job spec in JSON; - is standard input"},
     {.name = "pair", .help = "two jobs that differ in skip connections alone: "
      "the first with, the second without"},
+    {.name = "sweep", .value = "FIELDS", .help = "a job for every combination, "
+     "as in 'model.skip=true,false train.seed=0..4'"},
     {.name = "dry-run", .help = "check and show the job, queue nothing"},
     {.name = "follow", .letter = 'f',
      .help = "then watch it and exit as it does"},
@@ -114,32 +116,15 @@ void submit_fields_free(struct opt *fields, int n)
     free(fields);
 }
 
-// Takes value; "train.batch" makes the objects on the way.
-static void set(json_t *spec, const char *path, json_t *value)
-{
-    const char *dot;
-
-    while ((dot = strchr(path, '.'))) {
-        json_t *next = json_object_getn(spec, path, (size_t)(dot - path));
-        if (!json_is_object(next)) {
-            next = json_object();
-            json_object_setn_new(spec, path, (size_t)(dot - path), next);
-        }
-        spec = next;
-        path = dot + 1;
-    }
-    json_object_set_new(spec, path, value);
-}
-
 // --data ROOT[/PATH]
 static void set_data(json_t *spec, const char *text)
 {
     const char *slash = strchr(text, '/');
     size_t len = slash ? (size_t)(slash - text) : strlen(text);
 
-    set(spec, "data.root", json_stringn(text, len));
+    job_spec_set(spec, "data.root", json_stringn(text, len));
     if (slash && slash[1])
-        set(spec, "data.path", json_string(slash + 1));
+        job_spec_set(spec, "data.path", json_string(slash + 1));
 }
 
 static void set_options(const struct opts *o, json_t *spec)
@@ -148,18 +133,18 @@ static void set_options(const struct opts *o, json_t *spec)
     const struct job_field *fields = job_fields(&n);
 
     if (opts_given(o, "preset"))
-        set(spec, "preset", json_string(opts_value(o, "preset")));
+        job_spec_set(spec, "preset", json_string(opts_value(o, "preset")));
     for (int i = 0; i < n; i++) {
         const struct job_field *f = &fields[i];
         if (!f->option || !opts_given(o, option_name(f)))
             continue;
         const char *text = opts_value(o, option_name(f));
         if (f->flag && !text)
-            set(spec, f->path, json_boolean(opts_flag(o, option_name(f), 0)));
+            job_spec_set(spec, f->path, json_boolean(opts_flag(o, option_name(f), 0)));
         else if (!strcmp(f->path, "data.root"))
             set_data(spec, text);
         else
-            set(spec, f->path, job_option_value(f, text));
+            job_spec_set(spec, f->path, job_option_value(f, text));
     }
 }
 
@@ -304,9 +289,9 @@ static void make_half(json_t *spec, bool skip)
 {
     const char *name = json_string_value(json_object_get(spec, "name"));
 
-    set(spec, "model.skip", json_boolean(skip));
+    job_spec_set(spec, "model.skip", json_boolean(skip));
     if (name)
-        set(spec, "name", json_sprintf("%s %s", name,
+        job_spec_set(spec, "name", json_sprintf("%s %s", name,
                                        skip ? "skip" : "no skip"));
 }
 
@@ -314,6 +299,7 @@ int command_submit(struct client *c)
 {
     bool pair = opts_given(&c->opts, "pair");
     bool dry = opts_given(&c->opts, "dry-run");
+    bool sweep = opts_given(&c->opts, "sweep");
     bool follow = opts_given(&c->opts, "follow");
     json_int_t ids[2] = {0};
     int n = pair ? 2 : 1, rc = 0;
@@ -321,11 +307,19 @@ int command_submit(struct client *c)
     if (pair && opts_given(&c->opts, "skip"))
         return client_refuse("submit", "--pair sets --skip and --no-skip "
                              "itself");
+    if (sweep && (pair || follow))
+        return client_refuse("submit", "--sweep goes without --pair and "
+                             "--follow");
     if (dry && follow)
         return client_refuse("submit", "--dry-run queues nothing to --follow");
     json_t *spec = submit_spec(c);
     if (!spec)
         return EXIT_USAGE;
+    if (sweep) {
+        rc = submit_sweep(c, spec, dry);
+        json_decref(spec);
+        return rc;
+    }
     for (int i = 0; i < n && !rc; i++) {
         json_t *one = json_deep_copy(spec);
         if (pair)

@@ -385,6 +385,22 @@ static json_t *list_of(const char *text)
     return list;
 }
 
+void job_spec_set(json_t *spec, const char *path, json_t *value)
+{
+    const char *dot;
+
+    while ((dot = strchr(path, '.'))) {
+        json_t *next = json_object_getn(spec, path, (size_t)(dot - path));
+        if (!json_is_object(next)) {
+            next = json_object();
+            json_object_setn_new(spec, path, (size_t)(dot - path), next);
+        }
+        spec = next;
+        path = dot + 1;
+    }
+    json_object_set_new(spec, path, value);
+}
+
 json_t *job_option_value(const struct job_field *f, const char *text)
 {
     bool word = f->kind == &kind_layers && *text && !strchr(text, ',');

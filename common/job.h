@@ -38,6 +38,7 @@ unsigned job_quantity_bits(const char *word);
 
 struct job {
     char name[64 * 4 + 1];              // UTF-8, 1..64 characters
+    char group[65];                     // of the jobs it belongs to; "" = none
     struct {
         char          arch[16];         // "resnet50"
         bool          skip[JOB_STAGES]; // by stage, layer1 first
@@ -130,6 +131,11 @@ const struct job_field *job_fields(int *n);
 // list where the field takes one ("conv1,fc"), else a string. Only job_parse()
 // judges it. Caller owns.
 json_t *job_option_value(const struct job_field *f, const char *text);
+
+// Sets a member of a spec by its path; makes the objects on the way. Takes value.
+void job_spec_set(json_t *spec, const char *path, json_t *value);
+// Whether text may be a group's name.
+bool job_is_group(const char *text);
 
 // Presets by name: a merge patch over the defaults (borrowed text), or NULL.
 const char *job_preset(const char *name);

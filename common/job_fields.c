@@ -21,6 +21,10 @@ const struct job_field job_table[] = {
       .values = "1..64 characters", .help = "what lists call the job; made "
       "from model and skip when not given" },
 
+    { "group", .option = "--group", .kind = &kind_group, AT(group),
+      .values = "name", .fallback = "null", .help = "a name for the jobs that "
+      "belong together: they are listed, cancelled and compared by it" },
+
     { "model.arch", .option = "--arch", .kind = &kind_word_text, AT(model.arch),
       .values = "resnet18|resnet34|resnet50|resnet101|resnet152|vgg11|vgg13|"
       "vgg16|vgg19|vgg38",

@@ -274,15 +274,25 @@ static int null_read(const struct job_field *f, struct job *job)
     return READ_FINE;
 }
 
-static int root_read(const struct job_field *f, const json_t *v,
-                     struct job *job)
+static bool is_plain_name(const char *s)
 {
     static const char letters[] = "abcdefghijklmnopqrstuvwxyz0123456789_-."
                                   "ABCDEFGHIJKLMNOPQRSTUVWXYZ";
+    return *s && *s != '.' && !s[strspn(s, letters)];
+}
+
+bool job_is_group(const char *text)
+{
+    return is_plain_name(text) && strlen(text) <= 64;
+}
+
+// Of a data root, of a group.
+static int plain_name_read(const struct job_field *f, const json_t *v,
+                           struct job *job)
+{
     if (json_is_null(v))
         return null_read(f, job);
-    const char *s = json_is_string(v) ? json_string_value(v) : "";
-    if (!*s || *s == '.' || s[strspn(s, letters)])
+    if (!json_is_string(v) || !is_plain_name(json_string_value(v)))
         return READ_WRONG;
     return text_store(f, v, job);
 }
@@ -494,9 +504,11 @@ KIND(name, name_read, text_write,
      "1 to 64 characters without control characters", .text = true);
 KIND(skip, skip_read, skip_write,
      "true, false or a list of layer1, layer2, layer3, layer4", .list = true);
-KIND(root, root_read, text_or_null_write, "the name of a data root "
+KIND(root, plain_name_read, text_or_null_write, "the name of a data root "
      "(1 to 64 letters, digits, '-', '_' or '.', no '.' first) or null",
      .text = true);
+KIND(group, plain_name_read, text_or_null_write, "a name of 1 to 64 letters, "
+     "digits, '-', '_' or '.', no '.' first, or null", .text = true);
 KIND(path, path_read, text_or_null_write, "a path below the data root of at "
      "most 1024 bytes, without '..', not absolute and no URL, or null",
      .text = true);

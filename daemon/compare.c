@@ -106,6 +106,11 @@ void compare_free(struct compare_run *run)
     free(run);
 }
 
+int compare_epochs(const struct compare_run *run)
+{
+    return run->n_epochs;
+}
+
 int compare_quantity(const struct compare_run *run)
 {
     return run->quantity;

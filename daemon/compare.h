@@ -23,6 +23,8 @@ struct compare_run;             // what comparing needs of a job: copies
 int  compare_take(const struct history *h, int64_t job, int quantity,
                   struct compare_run **out, struct error *err);
 void compare_free(struct compare_run *run);
+// Whole epochs that it has.
+int  compare_epochs(const struct compare_run *run);
 int  compare_quantity(const struct compare_run *run);
 
 // The n_b runs over the n_a. Shape: docs/views.md. ERR_USAGE when the numbers

@@ -120,7 +120,7 @@ char *metrics_text(struct server *s, size_t *len)
     FILE *f = open_memstream(&text, len);
 
     of_daemon(f, s);
-    if (queue_list(s->queue, "starting,running", 0, MOST_JOBS, &list, &err)
+    if (queue_list(s->queue, "starting,running", "", 0, MOST_JOBS, &list, &err)
             == 0) {
         const json_t *jobs = json_object_get(list, "jobs");
         of_jobs(f, jobs);

@@ -118,7 +118,8 @@ static json_t *param_ref(const char *name, size_t len)
 // What {word} stands for.
 static const char *word_name(const char *path)
 {
-    return strstr(path, "/models/") ? "arch" : "epoch";
+    return strstr(path, "/models/") ? "arch"
+         : strstr(path, "/groups/") ? "name" : "epoch";
 }
 
 static json_t *params_of(const struct operation *op)
@@ -156,7 +157,8 @@ static json_t *answers_of(const struct route *r, const struct operation *op)
     add_answer(answers, op->status, "Done",
                *op->answer ? content(r->type, op->answer) : NULL);
     if (strstr(op->params, "dry_run"))
-        add_answer(answers, 200, "The plan", content(r->type, "Plan"));
+        add_answer(answers, 200, "The plan", content(r->type,
+            strcmp(op->answer, "Sweep") ? "Plan" : "SweepPlan"));
     if (stream && strstr(op->path, "{id}"))
         add_answer(answers, 204, "The job has ended and all is known", NULL);
     if (!strcmp(op->method, "get") && !stream)
@@ -238,11 +240,14 @@ static json_t *paths(void)
 static json_t *parameters(void)
 {
     json_t *all = json_pack("{s:{s:s, s:s, s:b, s:s, s:{s:s, s:i}},"
-        " s:{s:s, s:s, s:b, s:s, s:{s:s}}, s:{s:s, s:s, s:b, s:s, s:{s:s}}}",
+        " s:{s:s, s:s, s:b, s:s, s:{s:s}}, s:{s:s, s:s, s:b, s:s, s:{s:s}},"
+        " s:{s:s, s:s, s:b, s:s, s:{s:s}}}",
         "id", "name", "id", "in", "path", "required", 1, "description",
         "of a job", "schema", "type", "integer", "minimum", 1,
         "arch", "name", "arch", "in", "path", "required", 1, "description",
         "of a network", "schema", "type", "string",
+        "name", "name", "name", "in", "path", "required", 1, "description",
+        "of a group", "schema", "type", "string",
         "epoch", "name", "epoch", "in", "path", "required", 1, "description",
         "a number, or last", "schema", "type", "string");
 

@@ -41,7 +41,7 @@ const struct operation openapi_rows[] = {
     { API "/queue/undrain", "post", "undrainQueue", "Starts jobs again", "",
       "", 200, "Queue" },
     { API "/jobs", "get", "listJobs", "Jobs, newest first",
-      "state limit cursor", "", 200, "Jobs" },
+      "state group limit cursor", "", 200, "Jobs" },
     { API "/jobs", "post", "submitJob",
       "Queues a job; with dry_run (200) only says what it would be",
       "dry_run Idempotency-Key", "JobSpec", 201, "Job" },
@@ -85,6 +85,16 @@ const struct operation openapi_rows[] = {
       "epochs detail", "", 200, "Metrics" },
     { API "/compare", "get", "compareJobs", "Jobs against each other, by layer",
       "jobs against " QUANTITY, "", 200, "Comparison" },
+    { API "/sweeps", "post", "submitSweep", "Queues a job for every "
+      "combination of values, all or none; with dry_run (200) says which",
+      "dry_run Idempotency-Key", "SweepSpec", 201, "Sweep" },
+    { API "/groups/{word}", "get", "getGroup", "The jobs of a group, by what "
+      "they differ in other than seeds", "", "", 200, "Group" },
+    { API "/groups/{word}/cancel", "post", "cancelGroup",
+      "Ends all jobs of a group", "", "", 202, "GroupCancelled" },
+    { API "/groups/{word}/compare", "get", "compareGroup",
+      "Each set of a group against its first, by layer", QUANTITY, "", 200,
+      "GroupComparison" },
     { 0 },
 };
 
@@ -98,6 +108,7 @@ const struct operation_param openapi_params[] = {
     { "Last-Event-ID", "int", "the same, as an EventSource says it" },
     { "state", "str", "a comma list of " STATES },
     { "limit", "int", "at most so many, 1 to 500 (50)" },
+    { "group", "str", "only jobs of this group" },
     { "cursor", "int", "`next` of the page before" },
     { "dry_run", "bool", "store nothing, answer with a plan" },
     { "Idempotency-Key", "str", "the same key, the same job: for requests "
@@ -188,6 +199,15 @@ const struct operation_type openapi_types[] = {
     { "StepLoss", "epoch:int step:int loss:num?" },
     { "Comparison", "jobs:[int] against:[int]? quantity:str epochs:[int] "
       "unit:step|run layers:{LayerComparison} summary:str" },
+    { "SweepSpec", "spec:JobSpec sweep:{[any]}" },
+    { "Sweep", "group:str jobs:[Job]" },
+    { "SweepPlan", "group:str specs:[StoredSpec]" },
+    { "Group", "group:str states:{int} sets:[JobSet]" },
+    { "JobSet", "label:str jobs:[int] seeds:[int]" },
+    { "GroupCancelled", "group:str cancelled:[int]" },
+    { "GroupComparison", "group:str base:str comparisons:[SetComparison] "
+      "left_out:[int]" },
+    { "SetComparison", "label:str comparison:Comparison" },
     { "LayerComparison", "log10_ratio:num? interval:[num?]? factor:num? p:num? "
       "q:num? units:int differs:bool words:str" },
     { 0 },

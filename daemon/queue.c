@@ -136,10 +136,7 @@ int queue_commit(struct queue *q, struct job_row *row, const char *line,
 
     if (rc)
         return rc;
-    if (!row->id)
-        rc = store_add_job(q->store, row, err);
-    if (!rc)
-        rc = store_append(q->store, row->id, line, last, stored, err);
+    rc = store_append(q->store, row->id, line, last, stored, err);
     if (!rc)
         rc = store_update_job(q->store, row, err);
     if (rc)
@@ -273,7 +270,7 @@ static int recover(struct queue *q, struct active *a, struct error *err)
 static int learn_paces(struct queue *q, struct error *err)
 {
     struct job_row *rows = NULL;
-    int n = store_jobs(q->store, "done,diverged,cancelled,failed", 0,
+    int n = store_jobs(q->store, "done,diverged,cancelled,failed", "", 0,
                        QUEUE_PACES, &rows, err);
 
     for (int i = n; i-- > 0; ) {
@@ -300,8 +297,8 @@ int queue_open(struct store *store, struct records *records, struct sse *sse,
                          .devices = { { "cpu", 0 } }, .n_devices = 1 };
     pthread_mutex_init(&q->order, NULL);
     pthread_mutex_init(&q->table, NULL);
-    int n = store_jobs(store, "queued,starting,running,paused", 0, ACTIVE_MAX,
-                       &rows, err);
+    int n = store_jobs(store, "queued,starting,running,paused", "", 0,
+                       ACTIVE_MAX, &rows, err);
     for (int i = 0; i < n; i++)
         queue_insert(q, &rows[i]);
     free(rows);

@@ -47,6 +47,10 @@ int  queue_submit(struct queue *q, const struct job *job, int64_t *id,
 int  queue_submit_once(struct queue *q, const struct job *job,
                        const struct once *once, int64_t *id,
                        struct error *err);
+// The same for n jobs, which all come in, one after the other, or none does: *id
+// is the first one's, the others' follow it.
+int  queue_submit_all(struct queue *q, const struct job *const *jobs, int n,
+                      const struct once *once, int64_t *id, struct error *err);
 // ERR_NOT_FOUND; ERR_STATE when it has ended.
 int  queue_cancel(struct queue *q, int64_t id, struct error *err);
 // The worker, if there is one, is stopped; what it had not saved is trained
@@ -77,8 +81,8 @@ int64_t queue_device_job(struct queue *q, const char *name);
 // As the API serves them. Caller owns.
 int  queue_job(struct queue *q, int64_t id, json_t **out, struct error *err);
 // {"jobs": [...], "next": id or null}: store_jobs() has the parameters.
-int  queue_list(struct queue *q, const char *states, int64_t before, int limit,
-                json_t **out, struct error *err);
+int  queue_list(struct queue *q, const char *states, const char *group,
+                int64_t before, int limit, json_t **out, struct error *err);
 bool queue_is_ended(const char *state);
 
 // The supervisor's.

@@ -13,15 +13,24 @@
 #include "daemon/summary.h"
 
 // Under `order`.
-static int may_submit(struct queue *q, const struct job *job, struct error *err)
+static int may_wait(struct queue *q, int more, struct error *err)
 {
     int waiting = 0;
 
     for (const struct active *a = q->jobs; a; a = a->next)
         waiting += !strcmp(a->row.state, "queued");
-    if (waiting >= q->limit)
+    if (waiting + more <= q->limit)
+        return 0;
+    if (more == 1)
         return fail(err, ERR_LIMIT, "%d jobs are waiting, no more can be taken",
                     waiting);
+    return fail(err, ERR_LIMIT, "%d jobs are waiting, %d more are too many: at "
+                "most %d may wait", waiting, more, q->limit);
+}
+
+// Under `order`.
+static int find_after(struct queue *q, const struct job *job, struct error *err)
+{
     for (int i = 0; i < job->n_after; i++) {
         struct job_row row = { 0 };
         int rc = store_job(q->store, job->after[i], &row, err);
@@ -51,43 +60,97 @@ static void new_row(const struct job *job, struct job_row *row, char **line)
     json_decref(summary);
 }
 
-int queue_submit(struct queue *q, const struct job *job, int64_t *id,
-                 struct error *err)
+// A job that comes in.
+struct fresh { struct job_row row; char *line; struct stored_event stored; };
+
+static int commit(struct queue *q, struct fresh *all, int n, struct error *err)
 {
-    return queue_submit_once(q, job, NULL, id, err);
+    int rc = store_begin(q->store, err);
+
+    if (rc)
+        return rc;
+    for (int i = 0; i < n && !rc; i++) {
+        struct job_row *row = &all[i].row;
+        rc = store_add_job(q->store, row, err);
+        if (!rc)
+            rc = store_append(q->store, row->id, all[i].line, false,
+                              &all[i].stored, err);
+        row->last_seq = all[i].stored.seq;
+        row->once = NULL;
+    }
+    if (rc)
+        store_rollback(q->store);
+    else
+        rc = store_commit(q->store, err);
+    if (rc)
+        queue_wake(q);              // the disk may have failed
+    return rc;
+}
+
+// Takes what is in all. Under `order`.
+static void take_in(struct queue *q, struct fresh *all, int n)
+{
+    pthread_mutex_lock(&q->table);
+    for (int i = 0; i < n; i++)
+        queue_insert(q, &all[i].row);
+    pthread_mutex_unlock(&q->table);
+    for (int i = 0; i < n; i++) {
+        log_info("job %" PRId64 ": queued", all[i].stored.job);
+        queue_tell(q, &all[i].stored);
+    }
+    queue_wake(q);
+}
+
+// Under `order`.
+static int add(struct queue *q, const struct job *const *jobs, int n,
+               const struct once *once, int64_t *id, struct error *err)
+{
+    struct fresh *all = xcalloc((size_t)n, sizeof *all);
+
+    for (int i = 0; i < n; i++)
+        new_row(jobs[i], &all[i].row, &all[i].line);
+    all[0].row.once = once;
+    int rc = commit(q, all, n, err);
+    if (!rc) {
+        *id = all[0].row.id;
+        take_in(q, all, n);
+    }
+    for (int i = 0; i < n; i++) {
+        free(all[i].line);
+        if (rc) {
+            job_row_clear(&all[i].row);
+            free(all[i].stored.line);
+        }
+    }
+    free(all);
+    return rc;
+}
+
+int queue_submit_all(struct queue *q, const struct job *const *jobs, int n,
+                     const struct once *once, int64_t *id, struct error *err)
+{
+    pthread_mutex_lock(&q->order);
+    int rc = once ? store_once(q->store, once, id, err) : 0;
+    if (!rc)
+        rc = may_wait(q, n, err);
+    for (int i = 0; i < n && !rc; i++)
+        rc = find_after(q, jobs[i], err);
+    if (!rc)
+        rc = add(q, jobs, n, once, id, err);
+    pthread_mutex_unlock(&q->order);
+    return rc;
 }
 
 int queue_submit_once(struct queue *q, const struct job *job,
                       const struct once *once, int64_t *id, struct error *err)
 {
-    struct stored_event stored = { 0 };
-    struct job_row row;
-    char *line;
+    return queue_submit_all(q, &job, 1, once, id, err);
+}
 
-    pthread_mutex_lock(&q->order);
-    int rc = once ? store_once(q->store, once, id, err) : 0;
-    if (!rc)
-        rc = may_submit(q, job, err);
-    if (!rc) {
-        new_row(job, &row, &line);
-        row.once = once;
-        rc = queue_commit(q, &row, line, false, &stored, err);
-        free(line);
-        row.once = NULL;
-        if (rc)
-            job_row_clear(&row);
-    }
-    if (!rc) {
-        *id = row.id;
-        pthread_mutex_lock(&q->table);
-        queue_insert(q, &row);
-        pthread_mutex_unlock(&q->table);
-        queue_tell(q, &stored);
-        queue_wake(q);
-        log_info("job %" PRId64 ": queued", *id);
-    }
-    pthread_mutex_unlock(&q->order);
-    return rc;
+int queue_submit(struct queue *q, const struct job *job, int64_t *id,
+                 struct error *err)
+{
+    return queue_submit_once(q, job, NULL, id, err);
 }
 
 // What to say about a job that is not in the list. Under `order`.
@@ -206,14 +269,15 @@ int queue_job(struct queue *q, int64_t id, json_t **out, struct error *err)
     return rc;
 }
 
-int queue_list(struct queue *q, const char *states, int64_t before, int limit,
-               json_t **out, struct error *err)
+int queue_list(struct queue *q, const char *states, const char *group,
+               int64_t before, int limit, json_t **out, struct error *err)
 {
     struct job_row *rows = NULL;
     json_t *jobs;
 
     // One more than asked for tells whether there is a next page.
-    int n = store_jobs(q->store, states, before, limit + 1, &rows, err);
+    int n = store_jobs(q->store, states, group, before, limit + 1, &rows,
+                       err);
     if (n < 0)
         return n;
     jobs = json_array();

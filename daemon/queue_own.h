@@ -57,8 +57,7 @@ struct active *queue_find(const struct queue *q, int64_t id);
 // Takes row.
 struct active *queue_insert(struct queue *q, struct job_row *row);
 
-// Commits an event and the row it belongs to; adds the job when row->id is 0.
-// Fills *stored for queue_tell().
+// Commits an event and the row it belongs to. Fills *stored for queue_tell().
 int  queue_commit(struct queue *q, struct job_row *row, const char *line,
                   bool last, struct stored_event *stored, struct error *err);
 // Publishes what was committed. Takes what is in e.

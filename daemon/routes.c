@@ -59,6 +59,10 @@ const struct route http_routes[] = {
     { JOB "/verdict",    JSON, .get = routes_verdict },
     { JOB "/metrics",    JSON, .get = routes_job_metrics },
     { API "/compare",    JSON, .get = routes_compare },
+    { API "/sweeps",     JSON, .post = routes_sweep },
+    { API "/groups/{word}", JSON, .get = routes_group },
+    { API "/groups/{word}/cancel", JSON, .post = routes_group_cancel },
+    { API "/groups/{word}/compare", JSON, .get = routes_group_compare },
     { "/{word}",         "*/*", .get = routes_file, .access = ACCESS_OPEN },
     { NULL, NULL, .get = NULL },
 };

@@ -1,5 +1,6 @@
 /* daemon/routes.h: one function per row of the table in routes.c, by file. */
 #pragma once
+#include "common/sha256.h"
 #include "daemon/http.h"
 
 // routes.c: the daemon itself. routes_what.c: what there is to train.
@@ -19,6 +20,23 @@ handler routes_pause, routes_resume, routes_clone, routes_move, routes_edit,
         routes_queue, routes_drain, routes_undrain,
         routes_checkpoints, routes_checkpoint;
 
+// routes_groups.c: jobs that belong together.
+handler routes_sweep, routes_group, routes_group_cancel;
+
+// What routes read alike; false when a problem is in rp.
+// Refuses parameters that are not in the comma list `known`.
+bool routes_only_params(struct request *rq, struct reply *rp,
+                        const char *known);
+bool routes_flag_param(struct request *rq, struct reply *rp, const char *name,
+                       bool *out);
+// The client's Idempotency-Key into *once, whose hash is of the whole request;
+// *once->key stays NULL when there is none.
+bool routes_read_once(struct request *rq, struct reply *rp, struct once *once,
+                      char hash[SHA256_TEXT]);
+// The jobs of the group that the address names, as `jobs` of a list; NULL with
+// the problem in rp. Caller owns.
+json_t *routes_group_jobs(struct request *rq, struct reply *rp);
+
 // Tells a client about a job that it cannot have changed: 404, or 409 with the
 // state it is in.
 void routes_refuse_state(struct request *rq, struct reply *rp,
@@ -32,4 +50,4 @@ handler routes_gradients, routes_gradients_csv, routes_histograms,
         routes_profile, routes_verdict, routes_job_metrics;
 
 // routes_compare.c: of several jobs.
-handler routes_compare;
+handler routes_compare, routes_group_compare;

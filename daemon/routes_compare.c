@@ -3,7 +3,9 @@
 #include <inttypes.h>
 #include <stdlib.h>
 
+#include "common/mem.h"
 #include "daemon/compare.h"
+#include "daemon/sweep.h"
 #include "daemon/views.h"
 
 struct taken { struct compare_run *runs[2 * VIEW_MAX_JOBS]; int n; };
@@ -69,18 +71,125 @@ static void compare(struct request *rq, struct reply *rp,
         compare_free(taken.runs[i]);
 }
 
-void routes_compare(struct request *rq, struct reply *rp)
+// False with the problem in rp; view_query_clear() in every case.
+static bool read_query(struct request *rq, struct reply *rp, enum view view,
+                       struct view_query *q)
 {
     struct view_param params[URI_MAX_PARAMS];
-    struct view_query q;
     json_t *problems = NULL;
 
     for (int i = 0; i < rq->uri.n_params; i++)
         params[i] = (struct view_param){ rq->uri.params[i].name,
                                          rq->uri.params[i].value };
-    if (view_query_parse(&q, VIEW_COMPARE, params, rq->uri.n_params, &problems))
-        reply_problem(rp, 400, problems, "the query has mistakes");
-    else
+    if (!view_query_parse(q, view, params, rq->uri.n_params, &problems))
+        return true;
+    reply_problem(rp, 400, problems, "the query has mistakes");
+    return false;
+}
+
+void routes_compare(struct request *rq, struct reply *rp)
+{
+    struct view_query q;
+
+    if (read_query(rq, rp, VIEW_COMPARE, &q))
         compare(rq, rp, &q);
+    view_query_clear(&q);
+}
+
+// ---- sets of a group -----------------------------------------------------
+
+struct set { const char *label; int from, n; }; // of taken.runs
+
+// Takes what has whole epochs of a set; the ids of others go to left_out.
+static int take_set(struct server *s, const json_t *set, int quantity,
+                    struct taken *to, struct set *out, json_t *left_out,
+                    struct error *err)
+{
+    const json_t *jobs = json_object_get(set, "jobs");
+
+    *out = (struct set){ json_string_value(json_object_get(set, "label")),
+                         to->n, 0 };
+    for (size_t i = 0; i < json_array_size(jobs); i++) {
+        json_t *id = json_array_get(jobs, i);
+        int64_t n = json_integer_value(id);
+        int rc = take_all(s, &n, 1, quantity, to, err);
+        if (rc)
+            return rc;
+        if (compare_epochs(to->runs[to->n - 1]) == 0) {
+            compare_free(to->runs[--to->n]);
+            json_array_append(left_out, id);
+        }
+    }
+    out->n = to->n - out->from;
+    return 0;
+}
+
+// Every other set over the first one.
+static json_t *compare_sets(const struct taken *taken, const struct set *sets,
+                            size_t n, const struct view_query *q,
+                            struct error *err)
+{
+    json_t *out = json_array();
+
+    for (size_t i = 1; i < n; i++) {
+        json_t *one = compare_runs(taken->runs + sets[0].from, sets[0].n,
+                                   taken->runs + sets[i].from, sets[i].n, q,
+                                   err);
+        if (!one) {
+            struct error why = *err;
+            fail(err, why.code, "%s over %s: %s", sets[i].label,
+                 sets[0].label, why.text);
+            json_decref(out);
+            return NULL;
+        }
+        json_array_append_new(out, json_pack("{s:s, s:o}", "label",
+                                             sets[i].label, "comparison", one));
+    }
+    return out;
+}
+
+static void compare_group(struct request *rq, struct reply *rp,
+                          const struct view_query *q, const json_t *jobs)
+{
+    json_t *all = sweep_sets(jobs), *left_out = json_array(), *rows = NULL;
+    size_t n = 0;
+    struct set *sets = xcalloc(json_array_size(all), sizeof *sets);
+    struct taken taken = { .n = 0 };
+    struct error err = { 0 };
+    int rc = 0;
+
+    if (json_array_size(jobs) > 2 * VIEW_MAX_JOBS)
+        rc = fail(&err, ERR_USAGE, "the group has %zu jobs; at most %d are "
+                  "compared at a time", json_array_size(jobs),
+                  2 * VIEW_MAX_JOBS);
+    for (size_t i = 0; i < json_array_size(all) && !rc; i++) {
+        rc = take_set(rq->server, json_array_get(all, i), q->quantity, &taken,
+                      &sets[n], left_out, &err);
+        n += sets[n].n > 0;
+    }
+    if (!rc)
+        rows = compare_sets(&taken, sets, n, q, &err);
+    if (rows)
+        reply_json(rp, 200, json_pack("{s:s, s:s, s:o, s:O}", "group",
+            rq->word, "base", n ? sets[0].label : "", "comparisons", rows,
+            "left_out", left_out));
+    else
+        reply_error(rp, &err);
+    for (int i = 0; i < taken.n; i++)
+        compare_free(taken.runs[i]);
+    free(sets);
+    json_decref(left_out);
+    json_decref(all);
+}
+
+void routes_group_compare(struct request *rq, struct reply *rp)
+{
+    struct view_query q;
+    json_t *jobs = NULL;
+
+    if (read_query(rq, rp, VIEW_GROUP, &q) &&
+        (jobs = routes_group_jobs(rq, rp)))
+        compare_group(rq, rp, &q, jobs);
+    json_decref(jobs);
     view_query_clear(&q);
 }

@@ -50,7 +50,7 @@ static bool number_param(struct request *rq, struct reply *rp, const char *name,
     return false;
 }
 
-static bool flag_param(struct request *rq, struct reply *rp, const char *name,
+bool routes_flag_param(struct request *rq, struct reply *rp, const char *name,
                        bool *out)
 {
     const char *text = uri_param(&rq->uri, name);
@@ -62,8 +62,7 @@ static bool flag_param(struct request *rq, struct reply *rp, const char *name,
     return false;
 }
 
-// Refuses parameters that are not in the comma list `known`.
-static bool only_params(struct request *rq, struct reply *rp, const char *known)
+bool routes_only_params(struct request *rq, struct reply *rp, const char *known)
 {
     char list[200];
 
@@ -85,9 +84,7 @@ static bool only_params(struct request *rq, struct reply *rp, const char *known)
 
 enum { KEY_MOST = 255 };
 
-// The client's Idempotency-Key into *once, whose hash is of the whole request;
-// *once->key stays NULL when there is none.
-static bool read_once(struct request *rq, struct reply *rp, struct once *once,
+bool routes_read_once(struct request *rq, struct reply *rp, struct once *once,
                       char hash[SHA256_TEXT])
 {
     const char *key = request_header(rq, "Idempotency-Key");
@@ -117,7 +114,7 @@ void routes_submit_job(struct request *rq, const struct job *job,
     char hash[SHA256_TEXT];
     int64_t id;
 
-    if (!read_once(rq, rp, &once, hash))
+    if (!routes_read_once(rq, rp, &once, hash))
         return;
     int rc = queue_submit_once(rq->server->queue, job, once.key ? &once : NULL,
                                &id, &err);
@@ -142,7 +139,8 @@ void routes_submit(struct request *rq, struct reply *rp)
 {
     bool dry;
 
-    if (!only_params(rq, rp, "dry_run") || !flag_param(rq, rp, "dry_run", &dry))
+    if (!routes_only_params(rq, rp, "dry_run") ||
+        !routes_flag_param(rq, rp, "dry_run", &dry))
         return;
     struct job *job = submit_read(rq, rp);
     if (!job)
@@ -180,23 +178,33 @@ static bool check_states(struct reply *rp, const char *states)
     return ok;
 }
 
+static bool check_group(struct reply *rp, const char *group)
+{
+    if (!job_is_group(group))
+        refuse_param(rp, "group", group, "must be the name of a group: 1 to 64 "
+                     "letters, digits, '-', '_' or '.', no '.' first");
+    return job_is_group(group);
+}
+
 void routes_list(struct request *rq, struct reply *rp)
 {
     const char *states = uri_param(&rq->uri, "state");
+    const char *group = uri_param(&rq->uri, "group");
     int64_t limit = LIST_DEFAULT, cursor = 0;
     struct error err = { 0 };
     json_t *list;
 
-    if (!only_params(rq, rp, "state,limit,cursor") ||
+    if (!routes_only_params(rq, rp, "state,group,limit,cursor") ||
         (states && !check_states(rp, states)) ||
+        (group && !check_group(rp, group)) ||
         !number_param(rq, rp, "limit", 1, LIST_MOST, &limit) ||
         !number_param(rq, rp, "cursor", 1, INT64_MAX, &cursor))
         return;
     // Read before the jobs: whoever follows the events from here misses
     // nothing that the list does not show.
     int64_t last = store_last_n(rq->server->store);
-    if (queue_list(rq->server->queue, states ? states : "", cursor, (int)limit,
-                   &list, &err) != 0) {
+    if (queue_list(rq->server->queue, states ? states : "", group ? group : "",
+                   cursor, (int)limit, &list, &err) != 0) {
         reply_error(rp, &err);
         return;
     }
@@ -204,9 +212,10 @@ void routes_list(struct request *rq, struct reply *rp)
     const json_t *next = json_object_get(list, "next");
     if (json_is_integer(next))
         reply_header(rp, "Link", "</api/v1/jobs?limit=%" PRId64 "&cursor=%"
-                     JSON_INTEGER_FORMAT "%s%s>; rel=\"next\"", limit,
+                     JSON_INTEGER_FORMAT "%s%s%s%s>; rel=\"next\"", limit,
                      json_integer_value(next), states ? "&state=" : "",
-                     states ? states : "");
+                     states ? states : "", group ? "&group=" : "",
+                     group ? group : "");
     reply_json(rp, 200, list);
 }
 
@@ -275,7 +284,7 @@ static bool read_since(struct request *rq, struct reply *rp, int64_t *since)
     const char *last = request_header(rq, "Last-Event-ID");
 
     *since = 0;
-    if (!only_params(rq, rp, "since") ||
+    if (!routes_only_params(rq, rp, "since") ||
         !number_param(rq, rp, "since", 0, INT64_MAX, since))
         return false;
     if (last && *last && strspn(last, "0123456789") == strlen(last) &&

@@ -72,10 +72,11 @@ int  store_set(struct store *s, const char *name, const char *value,
 int  store_job(struct store *s, int64_t id, struct job_row *out,
                struct error *err);              // ERR_NOT_FOUND
 // The newest `limit` jobs with an id below `before` (0 = any) and a state in
-// the comma list `states` ("" = any), newest first. *out is the caller's, each
-// row to be cleared. Returns how many.
-int  store_jobs(struct store *s, const char *states, int64_t before, int limit,
-                struct job_row **out, struct error *err);
+// the comma list `states` ("" = any) of a group ("" = any), newest first. *out
+// is the caller's, each row to be cleared. Returns how many.
+int  store_jobs(struct store *s, const char *states, const char *group,
+                int64_t before, int limit, struct job_row **out,
+                struct error *err);
 // The first event of `job` after seq `after`, or with job 0 of all jobs after
 // n `after`. Returns 1, 0 when there is none, ERR_IO when it is damaged, or (of
 // one job) missing although the job has it.

@@ -38,6 +38,9 @@
     X(JOBS,     0, "SELECT " JOB_COLUMNS " FROM jobs WHERE id < ?"             \
                    " AND (?2 = '' OR"                                          \
                    "      instr(',' || ?2 || ',', ',' || state || ',') > 0)"   \
+                   /* A row that is damaged is read, and then says so. */      \
+                   " AND (?4 = '' OR CASE WHEN json_valid(spec)"               \
+                   "      THEN json_extract(spec, '$.group') = ?4 ELSE 1 END)" \
                    " ORDER BY id DESC LIMIT ?3")                               \
     X(EVENT,    0, "SELECT job, seq, n, last, crc, line FROM events"           \
                    " WHERE job = ?2 AND seq > ?1 ORDER BY seq LIMIT 1")        \

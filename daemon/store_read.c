@@ -86,8 +86,9 @@ int store_once(struct store *s, const struct once *once, int64_t *job,
     return rc;
 }
 
-int store_jobs(struct store *s, const char *states, int64_t before, int limit,
-               struct job_row **out, struct error *err)
+int store_jobs(struct store *s, const char *states, const char *group,
+               int64_t before, int limit, struct job_row **out,
+               struct error *err)
 {
     sqlite3_stmt *st = s->st[ST_JOBS];
     struct job_row *rows = xcalloc((size_t)limit, sizeof *rows);
@@ -97,6 +98,7 @@ int store_jobs(struct store *s, const char *states, int64_t before, int limit,
     sqlite3_bind_int64(st, 1, before > 0 ? before : INT64_MAX);
     bind_text(st, 2, states);
     sqlite3_bind_int(st, 3, limit);
+    bind_text(st, 4, group);
     while ((step = sqlite3_step(st)) == SQLITE_ROW && n < limit && !rc)
         rc = read_row(st, &rows[n++], err);
     if (step != SQLITE_DONE && step != SQLITE_ROW)

@@ -7,7 +7,7 @@
 
 enum {
     RECORDS = 1 << VIEW_GRADIENTS | 1 << VIEW_HISTOGRAMS | 1 << VIEW_PROFILE |
-              1 << VIEW_COMPARE,
+              1 << VIEW_COMPARE | 1 << VIEW_GROUP,
     MAX_GLOB = 128,
 };
 

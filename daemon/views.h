@@ -15,7 +15,7 @@
 enum { VIEW_MAX_LIST = 256, VIEW_MAX_JOBS = 32 };
 
 enum view { VIEW_GRADIENTS, VIEW_HISTOGRAMS, VIEW_PROFILE, VIEW_METRICS,
-            VIEW_VERDICT, VIEW_COMPARE, VIEW_COUNT };
+            VIEW_VERDICT, VIEW_COMPARE, VIEW_GROUP, VIEW_COUNT };
 
 struct epoch_range { int first, last; };        // VIEW_LAST = the newest
 enum { VIEW_LAST = INT32_MAX };
@@ -57,7 +57,7 @@ view_function view_gradients, view_histograms, view_profile, view_metrics,
               view_verdict;
 
 // The rows behind the names, for routes: "gradients" and its function; NULL for
-// compare, which is about several jobs (compare.h).
+// compare and group, which are about several jobs (compare.h).
 struct view_row { const char *name; view_function *make; };
 extern const struct view_row view_rows[VIEW_COUNT];
 

@@ -86,12 +86,86 @@ static void test_compare(void **state)
     }
 }
 
+#define JOBS(n) "{\"id\": " #n "}"
+
+static void test_sweep(void **state)
+{
+    (void)state;
+    struct canned s = {.answers = {"HTTP/1.1 201 Created\r\nContent-Type: "
+        "application/json\r\nConnection: close\r\n\r\n{\"group\": \"g\", "
+        "\"jobs\": [" JOBS(7) ", " JOBS(8) "]}"}, .n_answers = 1};
+    RUN(&s, "submit", "--group", "g", "--lr", "0.5", "--sweep",
+        "skip=true,layer1 model.norm=none train.seed=0..2,9");
+    assert_int_equal(r.status, 0);
+    assert_has(s.requests[0], "POST /api/v1/sweeps HTTP");
+    assert_has(s.requests[0], "{\"spec\":{\"group\":\"g\",\"train\":{\"lr\":0.5"
+        "}},\"sweep\":{\"model.skip\":[true,[\"layer1\"]],\"model.norm\":"
+        "[\"none\"],\"train.seed\":[0,1,2,9]}}");
+    assert_string_equal(r.out, "7\n8\n");
+    assert_has(r.err, "queued 2 jobs as g; see them with: gradwatch list "
+                      "--group g\n");
+}
+
+static void test_wrong_sweeps(void **state)
+{
+    (void)state;
+    static const struct { const char *sweep, *says; } rows[] = {
+        {"", "--sweep needs one or more FIELD=VALUE"},
+        {"train.sed=1", "\"train.sed\" is no field of a job"},
+        {"every=1,2 image=3", "\"image\" is no field of a job"},
+        {"seed", "\"seed\" lacks its values"},
+        {"seed=1 train.seed=2", "train.seed is given twice"},
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        struct canned s = {.answers = {""}, .n_answers = 1};
+        RUN(&s, "submit", "--sweep", rows[i].sweep);
+        assert_int_equal(r.status, 2);
+        assert_has(r.err, rows[i].says);
+    }
+}
+
+static void test_group(void **state)
+{
+    (void)state;
+    struct canned s = {.answers = {JSON("{\"group\": \"g\", \"states\": "
+        "{\"done\": 3}, \"sets\": [{\"label\": \"skip=true\", \"jobs\": "
+        "[4, 5, 6], \"seeds\": [0, 1, 2]}]}")}, .n_answers = 1};
+    RUN(&s, "group", "g");
+    assert_has(s.requests[0], "GET /api/v1/groups/g HTTP");
+    assert_has(r.out, "4 5 6  0 1 2  skip=true\n");
+    assert_has(r.out, "\n3 done\n");
+
+    struct canned list = {.answers = {JSON("{\"jobs\": []}")}, .n_answers = 1};
+    RUN(&list, "list", "--group", "g");
+    assert_has(list.requests[0], "/jobs?limit=100&group=g HTTP");
+
+    struct canned end = {.answers = {JSON("{\"cancelled\": [4, 5]}")},
+                         .n_answers = 1};
+    RUN(&end, "cancel", "--group", "g");
+    assert_has(end.requests[0], "POST /api/v1/groups/g/cancel HTTP");
+    assert_has(r.err, "2 jobs are being cancelled");
+
+    struct canned all = {.answers = {JSON("{\"base\": \"skip=true\", "
+        "\"left_out\": [9], \"comparisons\": [{\"label\": \"skip=false\", "
+        "\"comparison\": {\"quantity\": \"grad_out\", \"epochs\": [1], "
+        "\"layers\": {}, \"summary\": \"no difference\"}}]}")},
+        .n_answers = 1};
+    RUN(&all, "compare", "--group", "g", "--epochs", "last");
+    assert_has(all.requests[0], "/groups/g/compare?epochs=last HTTP");
+    assert_has(r.out, "skip=false over skip=true:\n");
+    assert_has(r.out, "no difference\n");
+    assert_has(r.err, "left out, no whole epoch yet: 9");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_verdict),
         cmocka_unit_test(test_healthy_is_a_yes),
         cmocka_unit_test(test_compare),
+        cmocka_unit_test(test_sweep),
+        cmocka_unit_test(test_wrong_sweeps),
+        cmocka_unit_test(test_group),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -117,13 +117,13 @@ static void jobs_are_listed_newest_first(void **state)
 
     for (int i = 0; i < 4; i++)
         id[i] = add_job("x", i % 2 ? "done" : "undone");
-    assert_int_equal(store_jobs(s, "done", 0, 10, &rows, &err), 2);
+    assert_int_equal(store_jobs(s, "done", "", 0, 10, &rows, &err), 2);
     assert_int_equal(rows[0].id, id[3]);
     assert_int_equal(rows[1].id, id[1]);
     for (int i = 0; i < 2; i++)
         job_row_clear(&rows[i]);
     free(rows);
-    assert_int_equal(store_jobs(s, "", id[2], 1, &rows, &err), 1);
+    assert_int_equal(store_jobs(s, "", "", id[2], 1, &rows, &err), 1);
     assert_int_equal(rows[0].id, id[1]);
     job_row_clear(&rows[0]);
     free(rows);

@@ -159,7 +159,7 @@ static void a_damaged_row_is_named_and_not_served(void **state)
     job_row_clear(&row);
     assert_int_equal(store_job(s, b, &row, &err), ERR_IO);
     assert_string_equal(err.text, "the row of job 2 is damaged on disk");
-    assert_int_equal(store_jobs(s, "", 0, 10, &rows, &err), ERR_IO);
+    assert_int_equal(store_jobs(s, "", "", 0, 10, &rows, &err), ERR_IO);
     store_close(s);
     assert_int_equal(store_open(*state, &s, &err), ERR_IO);
     assert_non_null(strstr(err.text, "is damaged (the row of job 2)"));

@@ -59,7 +59,7 @@ void checkpoint_spec(const struct job *job, int64_t images,
                      char out[SHA256_TEXT])
 {
     static const char *const other[] = {
-        "name", "priority", "after", "checkpoint" };
+        "name", "group", "priority", "after", "checkpoint" };
     json_t *spec = job_to_json(job);
 
     for (size_t i = 0; i < sizeof other / sizeof *other; i++)

@@ -94,6 +94,17 @@ test('every operation answers as documented, right and wrong', async () => {
   await all.body.cancel();
   assert.equal((await ask('DELETE', job)).status, 204);
   assert.equal((await ask('GET', job)).status, 404);
+  const sweep = { spec: { group: 'g', train: { epochs: 2 } }, sweep: { 'model.skip': [true, false] } };
+  assert.equal((await ask('POST', `${API}/sweeps?dry_run=true`, sweep)).status, 200);
+  const made = await ask('POST', `${API}/sweeps`, sweep);
+  assert.equal(made.status, 201);
+  for (const { id } of made.json.jobs)
+    await (await fetch(`${daemon.url}${API}/jobs/${id}/events`)).text();
+  for (const path of ['/groups/g', '/groups/g/compare', '/jobs?group=g'])
+    for (const [headers, status] of [[{}, 200], [{ 'If-None-Match': '*' }, 304]])
+      assert.equal((await ask('GET', API + path, undefined, headers)).status, status, path);
+  assert.equal((await ask('POST', `${API}/groups/g/cancel`)).status, 202);
+  assert.equal((await ask('POST', `${API}/sweeps`, { ...sweep, sweep: { no: [1] } })).status, 422);
   assert.equal((await ask('GET', `${API}/compare?jobs=1`)).status >= 400, true);
 });
 
