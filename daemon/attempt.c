@@ -144,6 +144,8 @@ static void add_options(struct words *w, const struct server *s,
     add(w, "%d", start->attempt);
     add(w, "--cache");
     add(w, "%s/cache", c->state);
+    add(w, "--cache-limit");
+    add(w, "%.15g", c->cache_limit);
     add(w, "--checkpoints");
     add(w, "%s", dir);
     add(w, "--resume");

@@ -29,6 +29,7 @@ struct config {                         // texts are owned
     char       *token_file;             // NULL: `token` in state
     bool        no_auth, open_metrics;  // who may ask without it
     int         heartbeat;              // seconds of silence of a worker
+    double      cache_limit;            // GiB of decoded images
     int         queue_limit;            // jobs that wait
     int         log_level, log_format;  // enum log_level, enum log_format
     char       *web;                    // directory of the page; may be missing

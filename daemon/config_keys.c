@@ -75,6 +75,14 @@ const struct config_key config_keys[] = {
       .more = "A worker that says nothing for longer is killed, and its job "
       "goes on from its last checkpoint. Until the first step it has ten times "
       "as long, as devices can take a while to wake up." },
+    { .opt = { .name = "cache-limit", .value = "GIB",
+               .help = "so many GiB of decoded images are kept for later jobs" },
+      .kind = CONFIG_REAL, AT(cache_limit), .least = 0, .most = 1e6,
+      .fallback = "64", .reload = true,
+      .more = "Images are decoded and resized once and kept in the state "
+      "directory; later jobs with the same folder and size start at once. When "
+      "this is full, those unused for longest make place; what does not fit by "
+      "itself is decoded for each job anew. 0 keeps none." },
     { .opt = { .name = "queue-limit", .value = "JOBS",
                .help = "so many jobs may wait; more are refused" },
       .kind = CONFIG_WHOLE, AT(queue_limit), .least = 1, .most = 10000,

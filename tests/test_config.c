@@ -19,7 +19,8 @@ static const struct { const char *key, *value; } values[] = {
     { "listen", "[::1]:1234" }, { "state", "/nowhere/state" },
     { "data", "t=/tmp" }, { "allow-host", "lab.example" },
     { "token-file", "/nowhere/token" }, { "no-auth", "true" },
-    { "open-metrics", "true" }, { "heartbeat", "7" }, { "queue-limit", "3" },
+    { "open-metrics", "true" }, { "heartbeat", "7" },
+    { "cache-limit", "0.5" }, { "queue-limit", "3" },
     { "log-level", "debug" }, { "log-format", "json" },
     { "web", "/nowhere/web" }, { "worker", "/nowhere/worker" },
 };

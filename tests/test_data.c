@@ -15,6 +15,8 @@
 #include "worker/image.h"
 #include <cmocka.h>     // last: its macro fail() would hide the project's
 
+static uint64_t cache_bytes = 1 << 30;
+
 enum { SIDE = 12, ONE = SIDE * SIDE * 3 };
 
 // What the watch was told, as text.
@@ -99,7 +101,8 @@ static int try_open(const char *dir, const struct job *job, bool cached,
     };
     char *root = xasprintf("%s/root", dir);
     char *cache = xasprintf("%s/cache", dir);
-    int rc = data_open(job, root, cached ? cache : NULL, &watch, out, err);
+    const struct data_cache c = { .dir = cache, .most_bytes = cache_bytes };
+    int rc = data_open(job, root, cached ? &c : NULL, &watch, out, err);
 
     free(root);
     free(cache);
@@ -173,6 +176,23 @@ static void test_cache(void **state)
     assert_int_equal(b->n, 7);
     data_close(a);
     data_close(b);
+}
+
+// What does not fit into the cache is decoded for this job only.
+static void test_small_cache(void **state)
+{
+    struct job job = job_of();
+    struct told told[3] = { 0 };
+
+    cache_bytes = 5000;
+    data_close(open_data(*state, &job, &told[0]));
+    cache_bytes = 1 << 30;
+    assert_non_null(strstr(told[0].warnings, "cache - the decoded images are "
+                           "not kept"));
+    data_close(open_data(*state, &job, &told[1]));
+    assert_true(told[1].progress > 0);          // nothing was kept
+    data_close(open_data(*state, &job, &told[2]));
+    assert_int_equal(told[2].progress, 0);
 }
 
 // A damaged cache is named and made anew; the job after that is quiet.
@@ -308,6 +328,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(test_folder, start, stop),
         cmocka_unit_test_setup_teardown(test_cache, start, stop),
+        cmocka_unit_test_setup_teardown(test_small_cache, start, stop),
         cmocka_unit_test_setup_teardown(test_damaged_cache, start, stop),
         cmocka_unit_test_setup_teardown(test_no_usable_image, start, stop),
         cmocka_unit_test_setup_teardown(test_stopped, start, stop),

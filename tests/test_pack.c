@@ -251,6 +251,88 @@ static void test_keys(void **state)
     free(path);
 }
 
+// A pack of N images under another name each, last used at the time given.
+static struct pack_key aged(const char *dir, int number, int64_t used)
+{
+    struct pack_key k = { { (uint64_t)number, 7 } };
+    struct pack_writer *w = NULL;
+    struct pack *p = NULL;
+    struct error err = { 0 };
+    uint8_t pixels[ONE] = { 0 };
+    char *name = xasprintf("images-%016x%016x.pack", number, 7);
+    char *path = scratch_path(dir, name);
+    struct timespec then[2] = { { .tv_sec = used }, { .tv_sec = used } };
+
+    assert_int_equal(pack_begin(dir, k, SIDE, N, &w, &err), 0);
+    for (int i = 0; i < N; i++)
+        assert_int_equal(pack_add(w, pixels, 0, &err), 0);
+    assert_int_equal(pack_finish(w, true, &p, &err), 0);
+    pack_close(p);
+    assert_int_equal(utimensat(AT_FDCWD, path, then, 0), 0);
+    free(path);
+    free(name);
+    return k;
+}
+
+static bool is_there(const char *dir, struct pack_key k)
+{
+    struct pack *p = NULL;
+    struct error err = { 0 };
+    int rc = pack_open(dir, k, SIDE, &p, &err);
+
+    pack_close(p);
+    return rc == 0;
+}
+
+// The longest unused go, no more of them than need be, and nothing else.
+static void test_make_room(void **state)
+{
+    const char *d = *state;
+    struct pack_key k[4];
+    char name[256];
+
+    for (int i = 0; i < 4; i++)
+        k[i] = aged(d, i, 1000 + i);
+    scratch_write(d, "notes.txt", "mine", 4);
+
+    struct stat st;
+    char *path = scratch_path(d, "images-00000000000000000000000000000007.pack");
+    assert_int_equal(stat(path, &st), 0);
+    free(path);
+    uint64_t one = (uint64_t)st.st_size;
+    assert_in_range(one, pack_bytes(N, SIDE), pack_bytes(N, SIDE) + 8);
+
+    // Too large in any case: nothing goes for it.
+    assert_false(pack_make_room(d, 4 * one + 1, 4 * one));
+    assert_int_equal(files_in(d, name), 5);
+    // There is room.
+    assert_true(pack_make_room(d, one, 5 * one + 4));
+    assert_int_equal(files_in(d, name), 5);
+
+    // 0 is the oldest by name, but was used again; so 1 goes, then 2.
+    assert_true(is_there(d, k[0]));
+    assert_true(pack_make_room(d, one, 4 * one + 4));
+    assert_int_equal(files_in(d, name), 4);
+    assert_false(is_there(d, k[1]));
+    assert_true(pack_make_room(d, one, 3 * one + 4));
+    assert_true(is_there(d, k[0]) && is_there(d, k[3]));
+    assert_false(is_there(d, k[2]));
+
+    // A reader keeps what it has.
+    struct pack *p = NULL;
+    struct error err = { 0 };
+    assert_int_equal(pack_open(d, k[3], SIDE, &p, &err), 0);
+    assert_true(pack_make_room(d, one, one + 4));
+    assert_int_equal(files_in(d, name), 1);
+    assert_string_equal(name, "notes.txt");
+    assert_int_equal(p->n, N);
+    assert_int_equal(p->pixels[N * ONE - 1], 0);
+    pack_close(p);
+
+    assert_true(pack_make_room("/nowhere", 5, 5));
+    assert_false(pack_make_room("/nowhere", 6, 5));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -260,6 +342,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_damage, start, stop),
         cmocka_unit_test_setup_teardown(test_no_room, start, stop),
         cmocka_unit_test_setup_teardown(test_keys, start, stop),
+        cmocka_unit_test_setup_teardown(test_make_room, start, stop),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -32,7 +32,7 @@ bool data_stopped(const struct data_watch *w)
 }
 
 int data_open(const struct job *job, const char *root_dir,
-              const char *cache_dir, const struct data_watch *watch,
+              const struct data_cache *cache, const struct data_watch *watch,
               struct data **out, struct error *err)
 {
     struct data *d = xcalloc(1, sizeof *d);
@@ -41,7 +41,7 @@ int data_open(const struct job *job, const char *root_dir,
     d->side = job->data.image_size;
     d->augment = job->data.augment;
     d->seed = job->train.seed;
-    int rc = openers[job->data.source](d, job, root_dir, cache_dir, watch,
+    int rc = openers[job->data.source](d, job, root_dir, cache, watch,
                                        err);
     if (rc != 0) {
         data_close(d);

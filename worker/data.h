@@ -20,12 +20,18 @@ struct data_watch {
     // when the cache has the images already.
     void (*progress)(void *arg, int64_t images, int64_t of);
     // code: "broken_image", or "cache" for a damaged cache file that is made
-    // anew. path: below the data set's directory; NULL when it is about none.
+    // anew, and for images that do not fit in. path: below the data set's directory; NULL when it is about none.
     void (*warning)(void *arg, const char *code, const char *path,
                     const char *reason);
     // Asked now and then; true ends data_open() with ERR_STATE.
     bool (*stopped)(void *arg);
     void *arg;
+};
+
+// Where decoded images are kept for later jobs.
+struct data_cache {
+    const char *dir;                    // made if it is not there
+    uint64_t    most_bytes;             // of all files in it
 };
 
 struct data {                           // read-only outside worker/data*.c
@@ -46,11 +52,10 @@ struct data {                           // read-only outside worker/data*.c
 };
 
 // root_dir: absolute directory of data.root; unused (NULL) for the synthetic
-// set. cache_dir: made if it is not there; NULL keeps decoded images in memory
-// for this run only. ERR_DATA: no usable image; ERR_FULL: no space in
-// cache_dir; ERR_IO; ERR_STATE: watch->stopped said so. Caller closes *out.
+// set. cache NULL keeps decoded images in memory for this run only. ERR_DATA: no usable image; ERR_FULL: no space in
+// cache->dir; ERR_IO; ERR_STATE: watch->stopped said so. Caller closes *out.
 int  data_open(const struct job *job, const char *root_dir,
-               const char *cache_dir, const struct data_watch *watch,
+               const struct data_cache *cache, const struct data_watch *watch,
                struct data **out, struct error *err);
 void data_close(struct data *d);        // NULL is fine
 
@@ -60,7 +65,7 @@ void data_close(struct data *d);        // NULL is fine
 // Others are opened as data_open() does; their classes must be among d's, and
 // go by d's numbers. Close *out before d.
 int  data_open_validation(struct data *d, const struct job *job,
-                          const char *root_dir, const char *cache_dir,
+                          const char *root_dir, const struct data_cache *cache,
                           const struct data_watch *watch, struct data **out,
                           struct error *err);
 

@@ -201,13 +201,13 @@ static void keep_some(struct data *d, int64_t limit, uint64_t seed)
 }
 
 int data_cifar_open(struct data *d, const struct job *job,
-                    const char *root_dir, const char *cache_dir,
+                    const char *root_dir, const struct data_cache *cache,
                     const struct data_watch *watch, struct error *err)
 {
     struct folder *f = NULL;
     int rc = folder_open(root_dir, job->data.path, &f, err);
 
-    (void)cache_dir;
+    (void)cache;
     d->hold->close = close_cifar;
     if (!rc)
         rc = read_all(d, f, watch, err);

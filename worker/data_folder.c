@@ -4,6 +4,7 @@
  * images into one.
  */
 #include <inttypes.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -14,6 +15,7 @@
 #include "worker/decode.h"
 #include "worker/pack.h"
 
+#define GIB (1024.0 * 1024 * 1024)
 static const double progress_every_seconds = 0.05;
 
 struct loading {
@@ -56,17 +58,37 @@ static int look_up(void *arg, struct error *err)
     return 0;
 }
 
-static int make_pack(const struct folder *f, struct pack_key key, int side,
-                     const char *cache_dir, const struct data_watch *watch,
-                     struct pack **out, struct error *err)
+// True when the pack can be kept, after others made place for it.
+static bool make_room(const struct folder *f, int side,
+                      const struct data_cache *cache,
+                      const struct data_watch *watch)
 {
-    struct loading l = { .f = f, .watch = watch, .keep = true };
+    uint64_t bytes = pack_bytes(f->n_images, side);
+    char why[160];
+
+    if (pack_make_room(cache->dir, bytes, cache->most_bytes))
+        return true;
+    snprintf(why, sizeof why, "the decoded images are not kept for later jobs: "
+             "they take %.2f GiB, the limit of the cache is %.2f GiB",
+             (double)bytes / GIB, (double)cache->most_bytes / GIB);
+    data_warning(watch, "cache", NULL, why);
+    return false;
+}
+
+static int make_pack(const struct folder *f, struct pack_key key, int side,
+                     const struct data_cache *cache,
+                     const struct data_watch *watch, struct pack **out,
+                     struct error *err)
+{
+    struct loading l = { .f = f, .watch = watch };
     const struct decode_opts opts = { .side = side };
     const struct decode_sink sink = {
         .image = take_image, .tick = look_up, .arg = &l,
     };
-    int rc = pack_begin(cache_dir, key, side, f->n_images, &l.w, err);
 
+    l.keep = cache && make_room(f, side, cache, watch);
+    int rc = pack_begin(cache ? cache->dir : NULL, key, side, f->n_images, &l.w,
+                        err);
     if (rc != 0)
         return rc;
     rc = decode_folder(f, &opts, &sink, err);
@@ -78,15 +100,16 @@ static int make_pack(const struct folder *f, struct pack_key key, int side,
 }
 
 // The pack of the folder: an earlier job's, or a new one.
-static int get_pack(const struct folder *f, int side, const char *cache_dir,
+static int get_pack(const struct folder *f, int side,
+                    const struct data_cache *cache,
                     const struct data_watch *watch, struct pack **out,
                     struct error *err)
 {
     struct pack_key key = pack_key(f, side);
 
-    if (cache_dir) {
+    if (cache) {
         struct error why = { 0 };
-        int rc = pack_open(cache_dir, key, side, out, &why);
+        int rc = pack_open(cache->dir, key, side, out, &why);
         if (rc == 0) {
             for (int64_t i = 0; i < (*out)->n_broken; i++)
                 data_warning(watch, "broken_image", (*out)->broken[i].path,
@@ -96,7 +119,7 @@ static int get_pack(const struct folder *f, int side, const char *cache_dir,
         if (rc != ERR_NOT_FOUND)
             data_warning(watch, "cache", NULL, why.text);
     }
-    return make_pack(f, key, side, cache_dir, watch, out, err);
+    return make_pack(f, key, side, cache, watch, out, err);
 }
 
 static void close_pack(struct data *d)
@@ -105,7 +128,7 @@ static void close_pack(struct data *d)
 }
 
 int data_folder_open(struct data *d, const struct job *job,
-                     const char *root_dir, const char *cache_dir,
+                     const char *root_dir, const struct data_cache *cache,
                      const struct data_watch *watch, struct error *err)
 {
     struct folder *f = NULL;
@@ -115,7 +138,7 @@ int data_folder_open(struct data *d, const struct job *job,
     if (rc != 0)
         return rc;
     folder_limit(f, job->data.limit, job->train.seed);
-    rc = get_pack(f, d->side, cache_dir, watch, &pack, err);
+    rc = get_pack(f, d->side, cache, watch, &pack, err);
     if (rc != 0)
         goto out;
     d->hold->pack = pack;

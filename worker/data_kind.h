@@ -20,7 +20,7 @@ struct data_hold {
 // Opens a data set into d, whose side, augment, seed and empty hold are there.
 // On failure data_close() frees what was made so far.
 typedef int data_opener(struct data *d, const struct job *job,
-                        const char *root_dir, const char *cache_dir,
+                        const char *root_dir, const struct data_cache *cache,
                         const struct data_watch *watch, struct error *err);
 
 data_opener data_folder_open, data_synth_open, data_cifar_open;

@@ -61,11 +61,11 @@ static void close_synth(struct data *d)
 }
 
 int data_synth_open(struct data *d, const struct job *job,
-                    const char *root_dir, const char *cache_dir,
+                    const char *root_dir, const struct data_cache *cache,
                     const struct data_watch *watch, struct error *err)
 {
     (void)root_dir;
-    (void)cache_dir;
+    (void)cache;
     int classes = job->data.synthetic.classes;
 
     // The first images of the set are even over classes as they come.

@@ -86,7 +86,7 @@ static int renumber(struct data *v, const struct data *d, struct error *err)
 }
 
 static int open_others(const struct data *d, const struct job *job,
-                       const char *root_dir, const char *cache_dir,
+                       const char *root_dir, const struct data_cache *cache,
                        const struct data_watch *watch, struct data **out,
                        struct error *err)
 {
@@ -95,7 +95,7 @@ static int open_others(const struct data *d, const struct job *job,
     strcpy(other.data.path, job->data.validation.path);
     other.data.limit = 0;
     other.data.augment = AUGMENT_NONE;
-    int rc = data_open(&other, root_dir, cache_dir, watch, out, err);
+    int rc = data_open(&other, root_dir, cache, watch, out, err);
     if (rc == 0)
         rc = renumber(*out, d, err);
     if (rc != 0) {
@@ -106,7 +106,7 @@ static int open_others(const struct data *d, const struct job *job,
 }
 
 int data_open_validation(struct data *d, const struct job *job,
-                         const char *root_dir, const char *cache_dir,
+                         const char *root_dir, const struct data_cache *cache,
                          const struct data_watch *watch, struct data **out,
                          struct error *err)
 {
@@ -114,7 +114,7 @@ int data_open_validation(struct data *d, const struct job *job,
 
     *out = NULL;
     if (*job->data.validation.path)
-        rc = open_others(d, job, root_dir, cache_dir, watch, out, err);
+        rc = open_others(d, job, root_dir, cache, watch, out, err);
     else if (job->data.validation.share > 0)
         rc = hold_out(d, job->data.validation.share, out, err);
     if (*out)

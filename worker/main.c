@@ -15,11 +15,15 @@
 #include "common/opts.h"
 #include "version.h"
 #include "worker/backends.h"
+#include "worker/data.h"
 #include "worker/options.h"
 #include "worker/tell.h"
 #include "worker/train.h"
 
-enum { SPEC_MOST = 1 << 20 };           // bytes
+enum {
+    SPEC_MOST = 1 << 20,                // bytes
+    CACHE_GIB = 64, MOST_GIB = 1000000,
+};
 
 static const char program[] = "gradwatch-train";
 
@@ -144,7 +148,23 @@ static int read_sums(const struct opts *o, struct sum **sums, int *n,
     return rc;
 }
 
-static int train(const struct opts *o, int attempt, int recorded)
+// What the options say in numbers.
+struct numbers { double attempt, recorded, cache_gib; };
+
+static int read_numbers(const struct opts *o, struct numbers *n,
+                        struct error *err)
+{
+    *n = (struct numbers){ 1, INT_MAX, CACHE_GIB };
+    int rc = opts_number(o, "attempt", 1, INT_MAX, &n->attempt, err);
+
+    if (!rc)
+        rc = opts_number(o, "recorded", 0, INT_MAX, &n->recorded, err);
+    if (!rc)
+        rc = opts_number(o, "cache-limit", 0, MOST_GIB, &n->cache_gib, err);
+    return rc;
+}
+
+static int train(const struct opts *o, const struct numbers *n)
 {
     struct tell t = { .out = stdout };
     struct error err = { 0 };
@@ -152,7 +172,10 @@ static int train(const struct opts *o, int attempt, int recorded)
     int n_sums, rc = TRAIN_SPEC;
     int wrong = read_sums(o, &sums, &n_sums, &err);
     struct job *job = wrong ? NULL : read_job(&t);
-    char *root = NULL, *cache = cache_dir(o);
+    char *root = NULL, *dir = cache_dir(o);
+    const struct data_cache cache = {
+        .dir = dir, .most_bytes = (uint64_t)(n->cache_gib * (1 << 30)),
+    };
 
     if (wrong || (job && find_root(o, job->data.root, &root, &err) != 0))
         rc = opts_refuse(program, &err);
@@ -160,17 +183,17 @@ static int train(const struct opts *o, int attempt, int recorded)
         rc = train_run(&(struct train_opts){
             .init = opts_value(o, "init"), .device = opts_value(o, "device"),
             .sums = sums, .n_sums = n_sums,
-            .job = job, .root_dir = root, .cache_dir = cache,
-            .attempt = attempt, .out = stdout, .stop = &stop,
+            .job = job, .root_dir = root, .cache = dir ? &cache : NULL,
+            .attempt = (int)n->attempt, .out = stdout, .stop = &stop,
             .checkpoints = opts_value(o, "checkpoints"),
-            .resume = opts_value(o, "resume"), .recorded = recorded,
+            .resume = opts_value(o, "resume"), .recorded = (int)n->recorded,
         });
     while (n_sums > 0)
         free(sums[--n_sums].file);
     free(sums);
     job_free(job);
     free(root);
-    free(cache);
+    free(dir);
     return rc;
 }
 
@@ -199,13 +222,11 @@ int main(int argc, char **argv)
 
     struct opts o;
     struct error err = { 0 };
-    double attempt = 1, recorded = INT_MAX;
+    struct numbers n;
     int rc = opts_parse(&o, worker_options, n_worker_options, argc, argv, &err);
 
     if (!rc)
-        rc = opts_number(&o, "attempt", 1, INT_MAX, &attempt, &err);
-    if (!rc)
-        rc = opts_number(&o, "recorded", 0, INT_MAX, &recorded, &err);
+        rc = read_numbers(&o, &n, &err);
     if (!rc && o.n_words)
         rc = fail(&err, ERR_USAGE, "unexpected \"%s\": the job spec is read "
                   "from standard input", o.words[0]);
@@ -224,7 +245,7 @@ int main(int argc, char **argv)
         // when its process does.
         if (opts_given(&o, "die-with-parent"))
             prctl(PR_SET_PDEATHSIG, SIGKILL);
-        rc = train(&o, (int)attempt, (int)recorded);
+        rc = train(&o, &n);
     }
     opts_free(&o);
     return rc;

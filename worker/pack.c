@@ -82,6 +82,12 @@ struct pack_key pack_key(const struct folder *f, int side)
     return key;
 }
 
+uint64_t pack_bytes(int64_t n, int side)
+{
+    return PIXELS_AT + (uint64_t)n * ((uint64_t)side * (uint64_t)side * 3 +
+                                      sizeof(int32_t));
+}
+
 static char *path_of(const char *dir, struct pack_key key)
 {
     return xasprintf("%s/images-%016" PRIx64 "%016" PRIx64 ".pack", dir,
@@ -186,8 +192,10 @@ int pack_open(const char *dir, struct pack_key key, int side,
                   "cannot open %s: %s", path, strerror(errno));
     else
         rc = map_file(fd, key, side, path, out, err);
-    if (fd >= 0)
+    if (fd >= 0) {
+        futimens(fd, NULL);             // used now: pack_make_room() goes by it
         close(fd);
+    }
     free(path);
     return rc;
 }

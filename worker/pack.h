@@ -5,7 +5,8 @@
  * and the file may be deleted at any time. It is written under a temporary
  * name, synced and renamed: whole or not at all, and two jobs that make the
  * same one do not disturb each other. Everything in it is under a checksum,
- * looked at when it is opened.
+ * looked at when it is opened. What a folder of them may take is bounded: those
+ * that were unused for longest make place for new ones.
  */
 #pragma once
 #include <stdbool.h>
@@ -28,6 +29,14 @@ struct pack {                           // read-only outside pack.c
 };
 
 struct pack_key pack_key(const struct folder *f, int side);
+
+// Bytes of a pack of n images, but for the names of broken ones.
+uint64_t pack_bytes(int64_t n, int side);
+
+// Removes the packs in dir that were unused for longest until so many bytes
+// more stay within `most` and find room on the disk. False: not even alone they
+// stay within it (nothing is removed), or what is just written takes the place.
+bool pack_make_room(const char *dir, uint64_t bytes, uint64_t most);
 
 // ERR_NOT_FOUND when there is none; ERR_DATA when it is damaged: it must be
 // made anew. Caller closes *out.

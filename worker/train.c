@@ -86,7 +86,7 @@ static int open_data(struct run *r)
         return fail(&r->err, ERR_DATA, "data root \"%s\" is not known here: "
                     "give it with --data %s=DIR", job->data.root,
                     job->data.root);
-    rc = data_open(job, r->o->root_dir, r->o->cache_dir, &watch, &r->data,
+    rc = data_open(job, r->o->root_dir, r->o->cache, &watch, &r->data,
                    &r->err);
     if (rc)
         return rc;
@@ -98,7 +98,7 @@ static int open_data(struct run *r)
         return spec_problem(r, "/model/classes",
                             json_integer(job->model.classes), r->err.text);
     }
-    rc = data_open_validation(r->data, job, r->o->root_dir, r->o->cache_dir,
+    rc = data_open_validation(r->data, job, r->o->root_dir, r->o->cache,
                               &watch, &r->validation, &r->err);
     return rc ? rc : rig_cut(&r->rig, r->data->n, job->train.batch, &r->err);
 }

@@ -25,7 +25,7 @@ struct sum { char *file; const char *sha256; };     // a name without folder
 struct train_opts {
     struct job *job;            // borrowed; model.classes is filled in
     const char *root_dir;       // of data.root; NULL when it is not known
-    const char *cache_dir;      // of decoded images; NULL = none
+    const struct data_cache *cache;     // NULL = none
     int         attempt;        // 1, 2, ...: only told
     const char *checkpoints;    // folder they are written to; NULL = none
     const char *init;           // the checkpoint of model.init; NULL = none
