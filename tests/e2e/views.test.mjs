@@ -109,7 +109,7 @@ test('ridgeline: epochs of a layer, layers of an epoch', () =>
 test('heat map: a cell for every layer and epoch, and the ratio of two jobs', () =>
   onPage('/jobs/1,2?view=heat', async (page) => {
     const [one, two] = [await daemon.api('/jobs/1/profile'), await daemon.api('/jobs/2/profile')];
-    const rows = await openTable(page, 'job-1'), ratio = await openTable(page, 'ratio');
+    const rows = await openTable(page, 'job-1'), ratio = await openTable(page, 'ratio-2');
     for (const { epoch, layers } of one.epochs)
       for (const { layer, median } of layers) {
         assert.equal(rows.find((r) => r.Layer === layer)[`Epoch ${epoch}`], shownNorm(median));
@@ -135,7 +135,7 @@ test('heat map: 54 layers and 150 epochs, whole on the screen and in the file', 
       const canvas = new OffscreenCanvas(image.width, image.height);
       const context = canvas.getContext('2d');
       context.drawImage(image, 0, 0);
-      const { data } = context.getImageData(image.width - 90, 40, 40, 1200);
+      const { data } = context.getImageData(image.width - 90, 48, 40, 1200);
       let inked = 0;
       for (let i = 0; i < data.length; i += 4) inked += data[i] + data[i + 1] + data[i + 2] < 765;
       return 4 * inked / data.length;

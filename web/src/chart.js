@@ -10,14 +10,14 @@
 //   tip(size, x, y)  words about what is there, '' where nothing is
 import * as echarts from 'echarts/core';
 import { CustomChart, LineChart } from 'echarts/charts';
-import { GridComponent, LegendComponent, TooltipComponent,
+import { GridComponent, LegendComponent, TitleComponent, TooltipComponent,
   VisualMapContinuousComponent } from 'echarts/components';
 import { CanvasRenderer, SVGRenderer } from 'echarts/renderers';
 import { h } from './dom.js';
 import { makeLayer } from './layer.js';
 
 echarts.use([CustomChart, LineChart, GridComponent, LegendComponent,
-  TooltipComponent, VisualMapContinuousComponent, CanvasRenderer, SVGRenderer]);
+  TitleComponent, TooltipComponent, VisualMapContinuousComponent, CanvasRenderer, SVGRenderer]);
 
 // A legend that hides lines would be out of the keyboard's reach.
 function whole(chart, size, extra = {}) {

@@ -17,6 +17,9 @@ const TRACES = {
     context.moveTo(x1, y1);
     context.lineTo(x2, y2);
   },
+  rect(context, { x, y, width, height }) {
+    context.rect(x, y, width, height);
+  },
   circle(context, { cx, cy, r }) {
     context.arc(cx, cy, r, 0, 2 * Math.PI);
   },

@@ -14,7 +14,7 @@ export const hasEnded = (job) => ENDED.includes(job.state);
 // onChange() is called after every change; onState as in api.follow().
 export async function openTrack(id, quantity, onChange, onState) {
   const track = { id, job: await getJob(id), quantity: null, layers: [], theory: null,
-    summaries: new Map(), heights: null, early: [], training: [], verdict: null, loading: null,
+    summaries: new Map(), heights: null, medians: null, early: [], training: [], verdict: null, loading: null,
     sets: new Map(), busy: 0, work: Promise.resolve(), onChange, close: () => {} };
   let closed = false, end = () => {}, lost = false;
 
@@ -78,7 +78,8 @@ async function reload(track) {
   ]);
   const asked = [...track.sets].map(([key, set]) => [key, [...set.asked]]);
 
-  Object.assign(track, { job, verdict, loading: null, heights: null, theory: profile?.theory ?? null,
+  Object.assign(track, { job, verdict, loading: null, heights: null, medians: null,
+    theory: profile?.theory ?? null,
     early: profile?.early_steps ?? [], training: metrics?.epochs ?? [] });
   track.summaries.clear();
   track.sets.clear();
@@ -86,13 +87,15 @@ async function reload(track) {
   for (const [key, layers] of asked) await fetchLayers(track, key, layers);
 }
 
-// heights: the least and the greatest norm of all epochs, for an axis that
-// stands still.
+const widened = (range, low, high) => !(low > 0) ? range
+  : [Math.min(range?.[0] ?? low, low), Math.max(range?.[1] ?? high, high)];
+
+// heights, medians: the least and the greatest of all epochs, of the main path
+// and of all layers, for axes and colours that stand still.
 function setSummary(track, { epoch, complete, layers, slope }) {
   for (const l of layers) {
-    if (!l.main || !(l.p05 > 0)) continue;
-    const [low, high] = track.heights ?? [l.p05, l.p95];
-    track.heights = [Math.min(low, l.p05), Math.max(high, l.p95)];
+    if (l.main) track.heights = widened(track.heights, l.p05, l.p95);
+    track.medians = widened(track.medians, l.median, l.median);
   }
   if (layers.length) track.layers = layers.map(({ layer, depth, main }) => ({ name: layer, depth, main }));
   track.summaries.set(epoch, { epoch, complete, slope,

@@ -2,7 +2,8 @@
 import { norm, powerOfTen } from '../format.js';
 import { axisOf } from './quantities.js';
 
-export const GRID = { left: 76, right: 20, top: 34, bottom: 44 };
+export const GRID = { left: 76, right: 20, bottom: 44 };
+const ABOVE = 12, LABELS = 8;
 export const SYMBOLS = ['circle', 'rect', 'triangle'];
 
 // The layers of the main path that have such a number: {x: depth, y: log10}.
@@ -10,19 +11,21 @@ export const shown = (layers, value) => layers.filter((l) => l.main && l[value] 
   .map((l) => ({ ...l, x: l.depth, y: Math.log10(l[value]) }));
 
 
-// Of norms that must be on the axis: {deepest, low, high}, low and high in
-// whole decades.
+// Of norms that must be on the axis: {deepest, low, high, every}, low and high
+// in whole decades, a label every few of them.
 export function boundsOf(layers, norms) {
   const known = norms.filter((x) => x > 0).map(Math.log10);
   const low = known.length ? Math.floor(Math.min(...known)) : -1;
   const high = known.length ? Math.ceil(Math.max(...known)) : 0;
+  const every = Math.max(1, Math.ceil((high - low) / LABELS));
   return { deepest: Math.max(1, ...layers.filter((l) => l.main).map((l) => l.depth)), low,
-    high: Math.max(high, low + 1) };
+    high: low + every * Math.max(1, Math.ceil((high - low) / every)), every };
 }
 
-export function axes({ deepest, low, high }, quantity, ink) {
+// legend: pixels that it takes.
+export function axes({ deepest, low, high, every }, legend, quantity, ink) {
   return {
-    grid: { ...GRID, outerBoundsMode: 'none' },
+    grid: { ...GRID, top: legend + ABOVE, outerBoundsMode: 'none' },
     xAxis: { type: 'value', min: 0, max: deepest, minInterval: 1,
       name: 'depth: convolutions from the input',
       nameLocation: 'middle', nameGap: 28, nameTextStyle: { color: ink.quiet },
@@ -30,17 +33,17 @@ export function axes({ deepest, low, high }, quantity, ink) {
       axisLabel: { color: ink.quiet, hideOverlap: true }, splitLine: { show: false } },
     yAxis: { type: 'value', min: low, max: high, minInterval: 1,
       name: axisOf(quantity), nameLocation: 'middle', nameGap: 48, nameTextStyle: { color: ink.quiet },
-      interval: Math.max(1, Math.ceil((high - low) / 8)),
-      axisLabel: { color: ink.quiet, formatter: (v) => Number.isInteger(v) ? powerOfTen(v) : '' },
+      interval: every, axisLabel: { color: ink.quiet, formatter: powerOfTen },
       splitLine: { lineStyle: { color: ink.line, opacity: 0.5 } } },
   };
 }
 
 // Where depth and log10 of a norm stand, in pixels.
-export function placesOf({ deepest, low, high }, { width, height }) {
+export function placesOf({ deepest, low, high }, legend, { width, height }) {
+  const top = legend + ABOVE;
   const wide = (width - GRID.left - GRID.right) / deepest;
-  const tall = (height - GRID.top - GRID.bottom) / (high - low);
-  return { at: (x, y) => [GRID.left + x * wide, GRID.top + (high - y) * tall],
+  const tall = (height - top - GRID.bottom) / (high - low);
+  return { at: (x, y) => [GRID.left + x * wide, top + (high - y) * tall],
     depth: (x) => (x - GRID.left) / wide };
 }
 

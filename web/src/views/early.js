@@ -2,8 +2,10 @@
 // its start, drawn from the last layer on.
 import { norm } from '../format.js';
 import { SERIES } from '../palette.js';
+import { legendOf } from './frame.js';
 import { axes, boundsOf, shown, slopeWords, SYMBOLS } from './depth.js';
 
+const STEPS_LEGEND = 22;
 const HEADS = ['Job', 'Step', 'Layer', 'Depth', 'Norm'];
 
 const made = new WeakMap();     // by what the daemon said, which stays
@@ -46,7 +48,8 @@ function curves(track, prefix, symbol, color, ink) {
     itemStyle: { color: prefix ? color(0).color : ink.text }, data: line }] : [])];
 }
 
-function option(ctx, tracks, bounds) {
+// The legend of several jobs has their first steps only: later ones are paler.
+function option(ctx, tracks, bounds, size) {
   const many = tracks.length > 1, { ink } = ctx;
   const colour = (track) => {
     const last = Math.max(track.early.length - 1, 1);
@@ -54,14 +57,16 @@ function option(ctx, tracks, bounds) {
       ? (i) => ({ color: SERIES[ctx.tracks.indexOf(track) % SERIES.length], opacity: 1 - 0.8 * i / last })
       : (i) => ({ color: ink.rising(i / last) });
   };
+  const series = tracks.flatMap((track, i) => curves(track, many ? `${track.id}: ` : '',
+    SYMBOLS[i % SYMBOLS.length], colour(track), ink));
+  const first = tracks.map((track) => `${track.id}: step ${track.early[0].step}`);
+  const { legend, height } = many ? legendOf(first, size, ink)
+    : { height: STEPS_LEGEND, legend: { top: 0, textStyle: { color: ink.text, fontSize: 11 },
+      itemWidth: 14, itemGap: 8 } };
   return {
-    ...axes(bounds, ctx.tracks[0].quantity, ink),
-    legend: { top: 0, type: many ? 'scroll' : 'plain', textStyle: { color: ink.text, fontSize: 11 },
-      itemWidth: 14, itemGap: 8 },
+    ...axes(bounds, height, ctx.tracks[0].quantity, ink), legend, series,
     tooltip: { trigger: 'item', renderMode: 'richText', formatter: ({ seriesName, data }) =>
       data?.layer ? `${seriesName}\n${data.layer}: ${norm(data.norm)}` : seriesName },
-    series: tracks.flatMap((track, i) => curves(track, many ? `${track.id}: ` : '',
-      SYMBOLS[i % SYMBOLS.length], colour(track), ink)),
   };
 }
 
@@ -81,8 +86,9 @@ function chartOf(ctx, tracks, key) {
     label: `Norm against depth in the first steps of job ${tracks.map((t) => t.id).join(' and ')}`,
     version: JSON.stringify([tracks.map((t) => [t.id, t.early.length, t.job.attempt, t.quantity]),
       bounds, ctx.ink.text]),
-    words: tracks.flatMap((track) => wordsOf(ctx, track, many)),
-    option: () => option(ctx, tracks, bounds),
+    words: [many ? 'Later steps are paler.' : null,
+      ...tracks.flatMap((track) => wordsOf(ctx, track, many))],
+    option: (size) => option(ctx, tracks, bounds, size),
     table: () => ({ heads: HEADS, rows: rows(norm) }),
     csv: () => ({ heads: HEADS, rows: rows((x) => x) }) };
 }

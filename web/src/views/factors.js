@@ -2,9 +2,10 @@
 // its interval, in network order on a logarithmic axis.
 import { norm, powerOfTen } from '../format.js';
 import { SERIES } from '../palette.js';
+import { isNarrow, labelRoom } from './frame.js';
 import { axisOf } from './quantities.js';
 
-const ROW = 14, TOP = 12, BOTTOM = 46, DOT = 4;
+const ROW = 14, TOP = 24, BOTTOM = 46, DOT = 4;
 const HEADS = ['Layer', 'Factor', 'Interval', 'log10', 'p', 'q'];
 const CSV_HEADS = ['layer', 'factor', 'low', 'high', 'log10_ratio', 'p', 'q', 'differs'];
 
@@ -35,10 +36,10 @@ function mark(point, color, api, card) {
 
 // layers: as the compare route answers; title: what the axis says.
 export function factorOption({ layers, title, ink }, { width }) {
-  const points = shown(layers), narrow = width < 560, { min, max } = rangeOf(points);
+  const points = shown(layers), narrow = isNarrow({ width }), { min, max } = rangeOf(points);
   const names = points.map((p) => p.name);
   return {
-    grid: { left: narrow ? 108 : 150, right: 24, top: TOP, bottom: BOTTOM },
+    grid: { left: labelRoom(names, { width: 0 }), right: 24, top: TOP, bottom: BOTTOM },
     tooltip: { trigger: 'item', renderMode: 'richText', formatter: ({ dataIndex }) =>
       `${names[dataIndex]}\n${norm(points[dataIndex]?.factor)} (${words(points[dataIndex]?.interval)})` },
     xAxis: { type: 'value', min, max, name: title, nameLocation: 'middle', nameGap: 28,
@@ -46,7 +47,8 @@ export function factorOption({ layers, title, ink }, { width }) {
       axisLabel: { color: ink.quiet, hideOverlap: true,
         formatter: (v) => Number.isInteger(v) ? powerOfTen(v) : factor(v) },
       splitLine: { lineStyle: { color: ink.line, opacity: 0.5 } } },
-    yAxis: { type: 'category', data: names, inverse: true, axisTick: { show: false },
+    yAxis: { type: 'category', data: names, inverse: true, name: 'layer', nameLocation: 'start',
+      nameGap: 6, nameTextStyle: { color: ink.quiet }, axisTick: { show: false },
       axisLabel: { color: ink.text, fontSize: 10, interval: 0 },
       axisLine: { onZero: false, lineStyle: { color: ink.line } } },
     series: [

@@ -44,9 +44,9 @@ function chartOf(ctx, tracks, { grid, layers, range, key, title }) {
     rows: layers.map((name, i) => rowOf(track, grid, epochs[k], name,
       SERIES[(tracks.length > 1 ? ctx.tracks.indexOf(track) : i) % SERIES.length])) }));
   return {
-    key, title, height: layers.length * rowHeight(layers.length) + 54 + (tracks.length > 1 ? 30 : 0),
+    key, title, height: layers.length * rowHeight(layers.length) + 68 + (tracks.length > 1 ? 44 : 0),
     label: `Histograms of norms of job ${tracks.map((t) => t.id).join(' and ')}`,
-    ...rowsChart({ labels: layers, notes: tracks.length === 1, series, range, ink: ctx.ink,
+    ...rowsChart({ labels: layers, rowName: 'layer', notes: tracks.length === 1, series, range, ink: ctx.ink,
       axisName: axisOf(ctx.tracks[0].quantity) }),
     table: () => ({ heads: tracks.length > 1 ? ['Job', ...HEADS] : HEADS,
       rows: tracks.flatMap((track, k) => numbers(track, grid, epochs[k], layers).rows

@@ -5,6 +5,7 @@ import { norm } from '../format.js';
 import { SERIES } from '../palette.js';
 import { axes, boundsOf, GRID, placesOf, shown, slopeWords, SYMBOLS } from './depth.js';
 import { earlyCharts } from './early.js';
+import { legendOf } from './frame.js';
 
 const mean = (values) => values.reduce((a, b) => a + b, 0) / values.length;
 
@@ -51,16 +52,18 @@ function tipAt(profiles, depth) {
 // profiles: [{name, color, layers: [{layer, depth, main, median, p05, p95}],
 // slope}]; bounds: of all epochs, so that the axis stands still.
 function profileParts({ profiles, bounds, quantity, ink }) {
+  const names = profiles.map((p) => p.name), legend = (size) => legendOf(names, size, ink);
+  const places = (size) => placesOf(bounds, legend(size).height, size);
   const all = profiles.map((p) => ({ ...p, points: shown(p.layers, 'median') }));
   return {
-    version: JSON.stringify([profiles.map((p) => p.name), bounds, quantity, ink.text]),
-    option: () => ({ ...axes(bounds, quantity, ink),
-      legend: { top: 0, textStyle: { color: ink.text } },
+    version: JSON.stringify([names, bounds, quantity, ink.text]),
+    option: (size) => ({ ...axes(bounds, legend(size).height, quantity, ink),
+      legend: legend(size).legend,
       series: profiles.map((p, i) => ({ type: 'line', name: p.name, data: [],
         symbol: SYMBOLS[i % SYMBOLS.length], itemStyle: { color: p.color },
         lineStyle: { color: p.color } })) }),
-    shapes: (size) => all.flatMap((p, i) => jobShapes(p, i, placesOf(bounds, size).at)),
-    tip: (size, x) => x < GRID.left ? '' : tipAt(all, placesOf(bounds, size).depth(x)),
+    shapes: (size) => all.flatMap((p, i) => jobShapes(p, i, places(size).at)),
+    tip: (size, x) => x < GRID.left ? '' : tipAt(all, places(size).depth(x)),
   };
 }
 

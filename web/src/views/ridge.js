@@ -45,9 +45,10 @@ function chartOf(ctx, tracks, range, key, title) {
       color: tracks.length > 1 ? SERIES[ctx.tracks.indexOf(track) % SERIES.length]
         : ctx.ink.rising(i / Math.max(rows.length - 1, 1)) })) }));
   return {
-    key, title, height: Math.max(220, rows.length * (rows.length > 12 ? 18 : 34) + 110),
+    key, title, height: Math.max(220, rows.length * (rows.length > 12 ? 18 : 34) + 120),
     label: `Ridgeline of job ${tracks.map((t) => t.id).join(' and ')}`,
     ...rowsChart({ labels: rows.map((r) => r.label), series, range, overlap: 2.4,
+      rowName: overLayers(ctx.state) ? 'layer' : '',
       opacity: tracks.length > 1 ? 0.4 : 0.7, ink: ctx.ink,
       axisName: axisOf(ctx.tracks[0].quantity) }),
     table: () => ({ heads: ['Job', overLayers(ctx.state) ? 'Layer' : 'Epoch', ...HEADS],

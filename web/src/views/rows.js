@@ -1,8 +1,9 @@
 // Distributions as rows over one logarithmic axis: what histogram and
 // ridgeline share.
 import { norm, powerOfTen } from '../format.js';
+import { isNarrow, labelRoom, legendOf } from './frame.js';
 
-const TOP = 8, BOTTOM = 46, LEGEND = 30, NARROW = 560, NO_RANGE = [-10, 0];
+const TOP = 22, BOTTOM = 46, NOTES = 120, MARGIN = 16, NO_RANGE = [-10, 0];
 
 // Powers of ten that hold the bins in use, [first, end): [low, high], or null
 // without data.
@@ -53,7 +54,7 @@ export function outline(record, edges, linear) {
 }
 
 // A chart of rows, as views give it but for its numbers.
-// labels: a text for each row, left of it; series: [{name, rows: [{points,
+// labels: a text for each row, left of it; rowName: what they are; series: [{name, rows: [{points,
 // median, color, note, tip}]}], a row each; range: as of decades(); overlap:
 // how many rows a peak may reach over; notes: whether there is room for them
 // at the right, where the chart is wide.
@@ -74,30 +75,37 @@ export function rowsChart(rows) {
 
 // Where things stand in a chart of a size, in pixels.
 function placesOf({ labels, series, range, notes, overlap = 0.92 }, { width, height }) {
-  const narrow = width < NARROW, [min, max] = range ?? NO_RANGE;
-  const left = narrow ? 108 : 150, right = narrow || !notes ? 16 : 120;
-  const top = TOP + (series.length > 1 ? LEGEND : 0) + (overlap > 1 ? 30 : 0);
+  const narrow = isNarrow({ width }), [min, max] = range ?? NO_RANGE;
+  const left = labelRoom(labels, { width }), right = narrow || !notes ? MARGIN : NOTES;
+  const top = TOP + legendHeight(series, { width }) + (overlap > 1 ? 30 : 0);
   return { narrow, left, right, top, band: (height - top - BOTTOM) / Math.max(labels.length, 1),
     end: width - right, x: (v) => left + (v - min) / (max - min) * (width - left - right) };
 }
 
+// Above the rows: who is who, where there are several.
+export const legendHeight = (series, size) => series.length < 2 ? 0
+  : legendOf(series.map((s) => s.name), size, {}).height;
+
 // The axes, which stand still.
 function rowsFrame(rows, size) {
-  const { labels, series, range, axisName, ink } = rows, [min, max] = range ?? NO_RANGE;
+  const { labels, series, range, axisName, rowName, ink } = rows, [min, max] = range ?? NO_RANGE;
   const { narrow, left, right, top } = placesOf(rows, size);
+  const interval = Math.max(1, Math.ceil((max - min) / (narrow ? 4 : 12)));
   return {
     grid: { left, right, top, bottom: BOTTOM, outerBoundsMode: 'none' },
-    legend: { show: series.length > 1, top: 0, textStyle: { color: ink.text } },
-    xAxis: { type: 'value', min, max, interval: Math.max(1, Math.ceil((max - min) / (narrow ? 4 : 12))),
-      axisLabel: { color: ink.quiet, formatter: powerOfTen },
+    legend: series.length > 1 ? legendOf(series.map((s) => s.name), size, ink).legend : { show: false },
+    xAxis: { type: 'value', min, max, interval,
+      axisLabel: { color: ink.quiet, formatter: powerOfTen,
+        showMaxLabel: (max - min) % interval === 0 },
       axisLine: { show: true, onZero: false, lineStyle: { color: ink.line } },
       splitLine: { lineStyle: { color: ink.line, opacity: 0.5 } },
       name: axisName, nameLocation: 'middle', nameGap: 28,
       nameTextStyle: { color: ink.quiet, fontSize: 12 } },
-    yAxis: { type: 'category', data: labels, inverse: true,
-      axisLine: { show: false }, axisTick: { show: false },
+    yAxis: { type: 'category', data: labels, inverse: true, name: rowName, nameLocation: 'start',
+      nameGap: 6, nameTextStyle: { color: ink.quiet },
+      axisLine: { show: false, onZero: false }, axisTick: { show: false },
       splitLine: { show: true, interval: 0, lineStyle: { color: ink.line } },
-      axisLabel: { color: ink.text, fontSize: narrow ? 11 : 12, interval: 'auto' } },
+      axisLabel: { color: ink.text, fontSize: narrow ? 10 : 12, interval: 'auto' } },
     series: series.map((one) => ({ type: 'line', name: one.name, data: [], symbol: 'rect',
       itemStyle: { color: one.rows[0]?.color } })),
   };
@@ -108,8 +116,9 @@ function rowShapes({ labels, series, notes, overlap = 0.92, opacity = 0.4, ink }
   const shapes = labels.flatMap((_, i) => {
     const rows = series.map((s) => s.rows[i]).filter((row) => row?.points.length);
     const highest = Math.max(...rows.map((row) => peak(row)));
-    return rows.flatMap((row) => ridge(row, { ...places, base: top + (i + 1) * band - 1,
-      tall: (band - 2) * overlap / (highest || 1), overlap, opacity, ink }));
+    return rows.flatMap((row, k) => ridge(row, { ...places, base: top + (i + 1) * band - 1,
+      tall: (band - 2) * overlap / (highest || 1), overlap, opacity,
+      behind: overlap > 1 && k === 0 ? ink.card : null }));
   });
   if (notes && !narrow)
     series[0].rows.forEach((row, i) => shapes.push({ type: 'text', style: { text: row.note,
@@ -121,12 +130,11 @@ function rowShapes({ labels, series, notes, overlap = 0.92, opacity = 0.4, ink }
 const peak = (row) => row.points.reduce((high, p) => Math.max(high, p[1]), 0);
 
 // tall: pixels for one unit of density.
-function ridge({ points, color, median }, { x, base, tall, band, overlap, opacity, ink }) {
+function ridge({ points, color, median }, { x, base, tall, band, overlap, opacity, behind }) {
   const shape = { points: points.map(([at, density]) => [x(at), base - density * tall]) };
   const shapes = [];
   // What lies behind a ridge does not shine through it.
-  if (overlap > 1)
-    shapes.push({ type: 'polygon', shape, style: { fill: ink.card, opacity: 0.75 } });
+  if (behind) shapes.push({ type: 'polygon', shape, style: { fill: behind, opacity: 0.75 } });
   shapes.push({ type: 'polygon', shape,
     style: { fill: color, fillOpacity: opacity, stroke: color, lineWidth: 1.5 } });
   if (median > 0) {

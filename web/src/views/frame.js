@@ -1,0 +1,18 @@
+// What the frames of charts share: a legend of jobs, room for labels.
+
+const NARROW = 560, ITEM = 260, LINE = 22, ICON = 60;
+
+export const isNarrow = ({ width }) => width < NARROW;
+
+// Of jobs, a line for as many as there is room for; long names are cut there
+// and whole elsewhere. {legend, height}: ECharts' option, pixels that it takes.
+export function legendOf(names, { width }, ink, data = names) {
+  const inLine = Math.max(1, Math.min(data.length, Math.floor(width / ITEM)));
+  return { height: Math.ceil(data.length / inLine) * LINE,
+    legend: { top: 0, data, padding: [2, 8], textStyle: { color: ink.text, fontSize: 12,
+      width: Math.floor(width / inLine) - ICON, overflow: 'truncate' } } };
+}
+
+// Pixels left of an axis that has these labels.
+export const labelRoom = (labels, size) => 14 +
+  Math.ceil((isNarrow(size) ? 5.7 : 6.7) * Math.max(5, ...labels.map((text) => text.length)));
