@@ -327,7 +327,9 @@ void routes_events(struct request *rq, struct reply *rp)
 
 void routes_all_events(struct request *rq, struct reply *rp)
 {
-    int64_t since, last = store_last_n(rq->server->store);
+    // A watcher may have been given an event from the store that is being told
+    // of only now.
+    int64_t since, last = store_newest_n(rq->server->store);
 
     if (read_since(rq, rp, &since))
         stream(rq, rp, 0, since < last ? since : last);

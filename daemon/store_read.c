@@ -176,10 +176,11 @@ int store_event(struct store *s, int64_t job, int64_t after,
     pthread_mutex_lock(&s->reading);
     int rc = find_event(s, job, after, out, err);
     // Perhaps it was committed between the two questions.
-    if (job && !rc && last_seq(s, job) > after)
+    int64_t last = job && !rc ? last_seq(s, job) : 0;
+    if (last > after)
         rc = find_event(s, job, after, out, err);
     bool hole = job && rc == 1 ? out->seq != after + 1
-                               : job && !rc && last_seq(s, job) > after;
+                               : job && !rc && last > after;
     if (hole) {
         if (rc == 1)
             free(out->line);
