@@ -131,8 +131,8 @@ int64_t net_parameters(const struct graph *g, bool used_only)
     return n;
 }
 
-// Bytes of one block for all activations and their gradients.
-static size_t planned(const struct graph *g)
+// Bytes of one block for all activations and their gradients, `one` a number.
+static size_t planned(const struct graph *g, size_t one)
 {
     int n = g->n_values;
     struct lowering *lo = schedule_plain(g);
@@ -146,7 +146,7 @@ static size_t planned(const struct graph *g)
         span[v] = s.value[v];
         span[n + v] = s.grad[v];
         bytes[v] = bytes[n + v] =
-            (size_t)graph_elements(g, v) * sizeof(float);
+            (size_t)graph_elements(g, v) * one;
     }
     size_t total = arena_plan(span, bytes, 2 * n, 64, offset);
     schedule_clear(&s);
@@ -169,11 +169,12 @@ int64_t net_memory(const struct graph *g, const struct job *job)
 {
     int64_t held = net_parameters(g, false), used = net_parameters(g, true);
     int64_t states = 0;
+    size_t one = job->train.precision == PRECISION_BF16 ? 2 : sizeof(float);
 
     for (val v = 0; v < g->n_values; v++)
         if (g->values[v].role == ROLE_STATE)
             states += graph_elements(g, v);
     return (held + states + used * (1 + optimizer_state(job))) *
                (int64_t)sizeof(float) +
-           (int64_t)planned(g);
+           (int64_t)planned(g, one);
 }

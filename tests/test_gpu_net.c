@@ -279,6 +279,31 @@ static void test_too_large_is_refused_before_it_starts(void **state)
     free(x);
 }
 
+// What a dry run says, without a device, is what the plan will hold: that knows
+// of fusing, masks, slots and workspaces.
+static void test_need_is_foretold(void **state)
+{
+    (void)state;
+    for (int p = PREC_F32; p <= PREC_BF16; p += PREC_BF16) {
+        struct net_opts o = { .arch = "resnet50", .width = 1, .classes = 200,
+            .batch = 16, .image_size = 64, .skip = { true, true, true, true } };
+        struct job job = { .train = { .momentum = 0.9,
+            .precision = p == PREC_BF16 ? PRECISION_BF16 : PRECISION_F32 } };
+        struct error err = { 0 };
+        struct graph *g = net_build(&o, &err);
+        struct plan *plan = NULL;
+
+        check(backend_cuda.compile(g, &(struct plan_opts){ .slots = 4,
+              .precision = (enum precision)p, .optim.momentum = 0.9 }, NULL,
+              &plan, &err), &err);
+        double is = (double)plan->bytes, told = (double)net_memory(g, &job);
+        if (!(fabs(is - told) <= 0.1 * told))
+            fail_msg("the plan holds %.0f bytes, foretold are %.0f", is, told);
+        plan->backend->destroy(plan);
+        graph_free(g);
+    }
+}
+
 static void test_memory_follows_life_spans(void **state)
 {
     struct graph *g = net(true, 64);
@@ -328,6 +353,7 @@ int main(void)
         cmocka_unit_test(test_fused_is_unfused),
         cmocka_unit_test(test_images_by_three_ways),
         cmocka_unit_test(test_too_large_is_refused_before_it_starts),
+        cmocka_unit_test(test_need_is_foretold),
         cmocka_unit_test(test_memory_follows_life_spans),
         cmocka_unit_test(test_mistakes),
     };
