@@ -32,6 +32,7 @@
 enum { STEPS = 4 };
 
 static volatile sig_atomic_t stop;
+static int gpu = -1;            // that it was told to use; -1 = none
 
 static void on_term(int sig)
 {
@@ -84,8 +85,8 @@ static void say_started(const json_t *spec, int attempt)
     json_object_update_new(e, json_pack(
         "{s:i, s:{s:s, s:i, s:s}, s:O, s:i, s:i, s:i, s:{s:i, s:i}, s:i,"
         " s:[{s:s, s:i, s:b, s:[iiii]}, {s:s, s:i, s:b, s:[iiii]}]}",
-        "attempt", attempt, "device", "backend", "cpu", "index", 0, "name",
-        "a machine", "spec", spec, "classes", 10, "images", 16 * STEPS,
+        "attempt", attempt, "device", "backend", gpu < 0 ? "cpu" : "cuda",
+        "index", gpu < 0 ? 0 : gpu, "name", "a machine", "spec", spec, "classes", 10, "images", 16 * STEPS,
         "steps_per_epoch", STEPS, "parameters", "held", 200, "used", 100,
         "memory_bytes", 4096, "layers",
         "name", "conv1", "depth", 1, "main", 1, "shape", 16, 8, 4, 4,
@@ -234,6 +235,24 @@ static void run(const char *name, int epochs)
         say_finished("done");
 }
 
+// A CPU, and as many GPUs as the environment says.
+static void probe(void)
+{
+    const char *gpus = getenv("FAKE_GPUS");
+    json_t *devices = json_array();
+
+    for (int i = 0; i < (gpus ? atoi(gpus) : 0); i++)
+        json_array_append_new(devices, json_pack("{s:s, s:i, s:s}", "backend",
+                              "cuda", "index", i, "name", "a card"));
+    json_array_append_new(devices, json_pack("{s:s, s:i, s:s}", "backend",
+                          "cpu", "index", 0, "name", "a machine"));
+    json_t *found = json_pack("{s:o, s:[]}", "devices", devices, "notes");
+    char *text = event_text(found);
+    puts(text);
+    free(text);
+    json_decref(found);
+}
+
 int main(int argc, char **argv)
 {
     static char text[1 << 20];
@@ -242,10 +261,11 @@ int main(int argc, char **argv)
 
     for (int i = 1; i < argc; i++) {
         if (!strcmp(argv[i], "--probe")) {
-            puts("{\"devices\":[{\"backend\":\"cpu\",\"index\":0,"
-                 "\"name\":\"a machine\"}],\"notes\":[]}");
+            probe();
             return 0;
         }
+        if (!strcmp(argv[i], "--device") && !strncmp(argv[i + 1], "cuda:", 5))
+            gpu = atoi(argv[i + 1] + 5);
         if (!strcmp(argv[i], "--attempt"))
             attempt = atoi(argv[i + 1]);
     }
