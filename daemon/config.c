@@ -17,6 +17,8 @@ static const struct opt once[] = {
     { .name = "config", .letter = 'c', .value = "FILE",
       .help = "read the options that are not given here from FILE" },
     { .name = "check-config", .help = "check it all and exit" },
+    { .name = "check-state",
+      .help = "check all that is stored for damage and exit" },
     { .name = "print-config", .help = "print it all and exit" },
     { .name = "version", .letter = 'V', .help = "print the version and exit" },
     { .name = "help", .letter = 'h', .help = "print this and exit" },
@@ -183,6 +185,7 @@ int config_load(struct config *c, int argc, char **argv, struct error *err)
         rc = fail(err, ERR_USAGE, "unexpected argument %s", given.words[0]);
     if (!rc) {
         c->check = opts_given(&given, "check-config");
+        c->check_state = opts_given(&given, "check-state");
         c->print = opts_given(&given, "print-config");
         c->version = opts_given(&given, "version");
         c->help = opts_given(&given, "help");

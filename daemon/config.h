@@ -34,7 +34,7 @@ struct config {                         // texts are owned
     int         log_level, log_format;  // enum log_level, enum log_format
     char       *web;                    // directory of the page; may be missing
     char       *worker;                 // program
-    bool        check, print, version, help;    // do only this
+    bool        check, check_state, print, version, help;   // do only this
     const struct config *before;        // that it replaced (daemon/reload.h)
 };
 

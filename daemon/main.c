@@ -19,6 +19,7 @@
 #include "common/mem.h"
 #include "common/opts.h"
 #include "daemon/reload.h"
+#include "daemon/check.h"
 #include "daemon/supervisor.h"
 #include "version.h"
 
@@ -218,6 +219,16 @@ static int serve(const struct config *c, int argc, char **argv)
     return rc ? EXIT_NO_START : 0;
 }
 
+static int look_at_state(const struct config *c)
+{
+    struct error err = { 0 };
+    int damaged = check_state(c->state, stdout, &err);
+
+    if (damaged < 0)
+        fprintf(stderr, "%s: %s\n", program, err.text);
+    return damaged ? EXIT_NO_START : 0;
+}
+
 int main(int argc, char **argv)
 {
     struct config c;
@@ -233,6 +244,8 @@ int main(int argc, char **argv)
         printf("%s %s\n", program, GRADWATCH_VERSION);
     else if (c.print)
         config_print(stdout, &c);
+    else if (c.check_state)
+        rc = look_at_state(&c);
     else if (!c.check)
         rc = serve(&c, argc, argv);
     config_free(&c);

@@ -108,15 +108,15 @@ static int make_dirs(const char *dir, struct error *err)
     return rc;
 }
 
-static int lock_dir(struct store *s, const char *dir, struct error *err)
+int store_lock(const char *dir, int *fd, struct error *err)
 {
     char *path = xasprintf("%s/lock", dir);
     int rc = 0;
 
-    s->lock_fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
-    if (s->lock_fd < 0)
+    *fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+    if (*fd < 0)
         rc = fail(err, ERR_IO, "cannot open %s: %s", path, strerror(errno));
-    else if (flock(s->lock_fd, LOCK_EX | LOCK_NB) != 0)
+    else if (flock(*fd, LOCK_EX | LOCK_NB) != 0)
         rc = fail(err, ERR_STATE, "another gradwatchd uses %s; stop it or "
                   "choose another --state", dir);
     free(path);
@@ -187,7 +187,7 @@ int store_open(const char *dir, struct store **out, struct error *err)
     pthread_mutex_init(&s->writing, NULL);
     pthread_mutex_init(&s->reading, NULL);
     if (!rc)
-        rc = lock_dir(s, dir, err);
+        rc = store_lock(dir, &s->lock_fd, err);
     if (!rc)
         rc = open_both(s, path, err);
     if (!rc)

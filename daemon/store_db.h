@@ -71,9 +71,15 @@ struct store {
 int store_fail(struct store *s, sqlite3 *db, const char *what,
                struct error *err);
 
+// Makes sure that nobody else has the state directory: *fd, which the caller
+// closes. ERR_STATE.
+int store_lock(const char *dir, int *fd, struct error *err);
+
 // store_schema.c: the functions that statements use; tables as they are now;
 // nothing in the table of jobs is damaged, else ERR_IO names it.
 int store_functions(sqlite3 *db, struct error *err);
+int store_version(sqlite3 *db);         // 0: a new one; -1: it cannot be told
+extern const int store_newest_version;
 int store_migrate(struct store *s, const char *path, struct error *err);
 int store_quick_check(struct store *s, const char *path, struct error *err);
 

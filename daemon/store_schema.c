@@ -38,6 +38,7 @@ static const char *const steps[] = {
     "UPDATE jobs SET crc = " JOB_CRC ";",
 };
 enum { SCHEMA = sizeof steps / sizeof *steps };
+const int store_newest_version = SCHEMA;
 
 // A start looks at all of the table of jobs in a database of up to 64 MiB, and
 // at the newest rows of any: it must not take longer the longer the past is.
@@ -69,7 +70,7 @@ int store_functions(sqlite3 *db, struct error *err)
     return 0;
 }
 
-static int user_version(sqlite3 *db)
+int store_version(sqlite3 *db)
 {
     sqlite3_stmt *st = NULL;
     int version = -1;
@@ -99,7 +100,7 @@ static int take_step(struct store *s, int from, struct error *err)
 
 int store_migrate(struct store *s, const char *path, struct error *err)
 {
-    int version = user_version(s->writer), rc = 0;
+    int version = store_version(s->writer), rc = 0;
 
     if (version < 0)
         return store_fail(s, s->writer, "cannot read the database", err);
