@@ -115,9 +115,12 @@ int api_json(struct client *c, const char *method, const char *path,
     return rc;
 }
 
-void api_print_body(const struct response *r)
+void api_print_body(const struct client *c, const struct response *r)
 {
-    fwrite(r->body, 1, r->len, stdout);
+    if (c->terminal)
+        text_print(stdout, r->body, r->len, c->utf8);
+    else
+        fwrite(r->body, 1, r->len, stdout);
     if (r->len && r->body[r->len - 1] != '\n')
         putchar('\n');
 }
@@ -128,7 +131,7 @@ int api_print(struct client *c, const char *path)
     int rc = api_send(c, "GET", path, NULL, &r);
 
     if (!rc)
-        api_print_body(&r);
+        api_print_body(c, &r);
     http_clear(&r);
     return rc;
 }

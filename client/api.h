@@ -17,9 +17,10 @@ int api_send(struct client *c, const char *method, const char *path,
 int api_json(struct client *c, const char *method, const char *path,
              const char *body, json_t **answer);
 
-// GETs and prints for --json: the server's bytes, with a newline at the end.
+// GETs and prints for --json: the server's bytes, with a newline at the end;
+// in a terminal without what would control it.
 int api_print(struct client *c, const char *path);
-void api_print_body(const struct response *r);
+void api_print_body(const struct client *c, const struct response *r);
 
 // Path of a job or of what is below it, "" for the job; the caller owns it.
 char *api_job(json_int_t id, const char *below);

@@ -6,6 +6,7 @@
 #include <string.h>
 #include <sys/ioctl.h>
 #include <unistd.h>
+#include "client/text.h"
 #include "common/mem.h"
 
 static volatile sig_atomic_t interrupted;
@@ -32,15 +33,28 @@ bool client_interrupted(void)
     return interrupted;
 }
 
+// What is said, with nothing in it that would control a terminal: words of the
+// command line, of files and of answers may be in it.
+static char *vtext(const char *fmt, va_list args)
+{
+    char *text = NULL;
+
+    if (vasprintf(&text, fmt, args) < 0)
+        abort();                // out of memory
+    char *clean = text_clean(text, true);
+    free(text);
+    return clean;
+}
+
 void client_say(const char *fmt, ...)
 {
     va_list args;
 
     va_start(args, fmt);
-    fputs("gradwatch: ", stderr);
-    vfprintf(stderr, fmt, args);
-    fputc('\n', stderr);
+    char *text = vtext(fmt, args);
     va_end(args);
+    fprintf(stderr, "gradwatch: %s\n", text);
+    free(text);
 }
 
 int client_refuse(const char *command, const char *fmt, ...)
@@ -50,8 +64,10 @@ int client_refuse(const char *command, const char *fmt, ...)
     va_list args;
 
     va_start(args, fmt);
-    vsnprintf(err.text, sizeof err.text, fmt, args);
+    char *text = vtext(fmt, args);
     va_end(args);
+    snprintf(err.text, sizeof err.text, "%s", text);
+    free(text);
     int rc = opts_refuse(*command ? program : "gradwatch", &err);
     free(program);
     return rc;

@@ -50,7 +50,7 @@ extern const int            n_client_globals;
 
 #define CLIENT_SERVER "http://127.0.0.1:7050"   // unless told otherwise
 
-// One line on stderr: "gradwatch: ...".
+// One line on stderr: "gradwatch: ...", cleaned (client/text.h).
 __attribute__((format(printf, 1, 2)))
 void client_say(const char *fmt, ...);
 // The same with a hint where to find help; returns EXIT_USAGE.

@@ -14,6 +14,8 @@ const struct opt client_globals[] = {
     {.name = "json", .help = "print the server's JSON as it is"},
     {.name = "quiet", .letter = 'q', .help = "only what scripts need"},
     {.name = "no-color", .help = "no colours (nor if NO_COLOR is set)"},
+    {.name = "ascii", .help = "pictures of ASCII characters, whatever the "
+     "locale"},
     {.name = "help", .letter = 'h', .help = "this"},
     {.name = "version", .help = "the version of this program"},
 };

@@ -50,7 +50,7 @@ static char *value_text(const char *key, const json_t *value, bool utf8)
 // "image_size" -> "IMAGE SIZE"; caller owns.
 static char *title(const char *key)
 {
-    char *s = xstrdup(key);
+    char *s = text_clean(key, false);
 
     for (char *p = s; *p; p++)
         *p = *p == '_' ? ' ' : (char)toupper((unsigned char)*p);
@@ -205,15 +205,19 @@ int command_version(struct client *c)
     json_t *answer = rc ? NULL : json_loadb(r.body, r.len, 0, NULL);
     char *version = text_clean(api_text(answer, "version"), c->utf8);
 
-    if (c->json)
-        printf("{\"client\": \"%s\", \"server\": \"%s\"}\n", GRADWATCH_VERSION,
-               version);
-    else if (*version)
+    if (c->json) {
+        json_t *both = json_pack("{s:s, s:s}", "client", GRADWATCH_VERSION,
+                                 "server", version);
+        json_dumpf(both, stdout, 0);
+        putchar('\n');
+        json_decref(both);
+    } else if (*version) {
         printf("gradwatch %s\ngradwatchd %s at %s\n", GRADWATCH_VERSION,
                version, c->http->base);
-    else
+    } else {
         printf("gradwatch %s\nno daemon at %s\n", GRADWATCH_VERSION,
                c->http->base);
+    }
     json_decref(answer);
     if (!rc)
         http_clear(&r);

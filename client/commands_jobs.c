@@ -1,17 +1,13 @@
-/* list, show, log, wait: the queue and what is in it. */
+/* list, show: the queue and what is in it. */
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 #include "client/api.h"
 #include "client/table.h"
 #include "client/text.h"
-#include "common/clock.h"
 #include "common/mem.h"
 
 enum { PAGE = 100 };
-static const struct timespec SOON = {.tv_nsec = 300000000};
-static const struct timespec LATER = {.tv_sec = 1};
 
 /* ---- list ---- */
 
@@ -105,7 +101,7 @@ static int list_page(struct client *c, struct table *t, json_t **cursor)
     json_decref(*cursor);
     *cursor = NULL;
     if (!rc && c->json)
-        api_print_body(&r);
+        api_print_body(c, &r);
     if (!rc)
         answer = json_loadb(r.body, r.len, 0, NULL);
     json_array_foreach(json_object_get(answer, "jobs"), i, job) {
@@ -272,136 +268,6 @@ int command_show(struct client *c)
         if (!rc)
             print_job(c, job);
         json_decref(job);
-    }
-    free(path);
-    return rc;
-}
-
-/* ---- wait, log ---- */
-
-static bool has_ended(const char *state)
-{
-    static const char *const ends[] = {"done", "failed", "cancelled",
-                                       "diverged"};
-    for (size_t i = 0; i < sizeof ends / sizeof *ends; i++)
-        if (!strcmp(ends[i], state))
-            return true;
-    return false;
-}
-
-// 0 and *ended; an ended job's state is printed when `print` is set.
-static int look(struct client *c, json_int_t id, bool print, bool *ended,
-                bool *done)
-{
-    char *path = api_job(id, "");
-    struct response r;
-    int rc = api_send(c, "GET", path, NULL, &r);
-    json_t *job = rc ? NULL : json_loadb(r.body, r.len, 0, NULL);
-    const char *state = api_text(job, "state");
-
-    *ended = has_ended(state);
-    *done = !strcmp(state, "done");
-    if (*ended && print && c->json)
-        api_print_body(&r);
-    else if (*ended && print && !c->quiet)
-        printf("job %" JSON_INTEGER_FORMAT ": %s\n", id, state);
-    fflush(stdout);
-    json_decref(job);
-    http_clear(&r);
-    free(path);
-    return rc;
-}
-
-// Until the job has ended, or the daemon is gone.
-static int wait_one(struct client *c, json_int_t id, double deadline,
-                    bool *done)
-{
-    bool ended = false;
-    int rc = look(c, id, true, &ended, done);
-
-    while (!rc && !ended) {
-        if (client_interrupted())
-            return EXIT_INTERRUPTED;
-        if (clock_seconds() > deadline) {
-            client_say("job %" JSON_INTEGER_FORMAT " has not ended yet", id);
-            return EXIT_TIMEOUT;
-        }
-        nanosleep(&SOON, NULL);
-        rc = look(c, id, true, &ended, done);
-    }
-    return rc;
-}
-
-int command_wait(struct client *c)
-{
-    double seconds = INFINITY;
-    struct error err = {0};
-    bool all_done = true;
-
-    if (opts_number(&c->opts, "timeout", 0, 1e9, &seconds, &err))
-        return client_refuse("wait", "%s", err.text);
-    double deadline = clock_seconds() + seconds;
-    for (int i = 0; i < c->opts.n_words; i++) {
-        json_int_t id;
-        bool done;
-        int rc = client_id(c, "wait", i, &id);
-        if (!rc)
-            rc = wait_one(c, id, deadline, &done);
-        if (rc)
-            return rc;
-        all_done = all_done && done;
-    }
-    return all_done ? 0 : EXIT_NO;
-}
-
-// Prints what is new; control characters do not get to a terminal.
-static void print_log(struct client *c, const char *text, size_t len)
-{
-    for (size_t i = 0; i < len;) {
-        size_t n = strcspn(text + i, "\n");
-        n = n > len - i ? len - i : n;
-        if (c->terminal) {
-            char *line = xstrndup(text + i, n), *clean;
-            clean = text_clean(line, c->utf8);
-            fputs(clean, stdout);
-            free(clean);
-            free(line);
-        } else {
-            fwrite(text + i, 1, n, stdout);
-        }
-        i += n;
-        if (i < len)
-            putchar('\n');
-        i++;
-    }
-    fflush(stdout);
-}
-
-int command_log(struct client *c)
-{
-    bool follow = opts_given(&c->opts, "follow"), ended = false, done;
-    size_t printed = 0;
-    json_int_t id;
-    int rc = client_id(c, "log", 0, &id);
-
-    if (rc)
-        return rc;
-    char *path = api_job(id, "/log");
-    for (;;) {
-        struct response r = {0};
-        // Looked at first: what is written before the end is then in the log.
-        if (follow)
-            rc = look(c, id, false, &ended, &done);
-        if (!rc)
-            rc = api_send(c, "GET", path, NULL, &r);
-        if (!rc && r.len > printed) {
-            print_log(c, r.body + printed, r.len - printed);
-            printed = r.len;
-        }
-        http_clear(&r);
-        if (rc || !follow || ended || client_interrupted())
-            break;
-        nanosleep(&LATER, NULL);
     }
     free(path);
     return rc;

@@ -69,15 +69,18 @@ static void widen(struct axis *axis, const json_t *edges, const json_t *counts)
             spark_widen(axis, log_edge(edges, i), log_edge(edges, i + 1));
 }
 
-static int longest_key(const json_t *object)
+static int longest_key(const struct client *c, const json_t *object)
 {
     const char *key;
     const json_t *value;
     int longest = 0;
 
-    json_object_foreach((json_t *)object, key, value)
-        if (text_width(key) > longest)
-            longest = text_width(key);
+    json_object_foreach((json_t *)object, key, value) {
+        char *clean = text_clean(key, c->utf8);
+        int width = text_width(clean);
+        longest = width > longest ? width : longest;
+        free(clean);
+    }
     return longest;
 }
 
@@ -146,7 +149,7 @@ static void put_epoch(const struct client *c, const json_t *answer,
     const json_t *layers = json_object_get(epoch, "layers"), *layer;
     const json_t *edges = json_object_get(json_object_get(answer, "bins"),
                                           "edges");
-    int names = longest_key(layers);
+    int names = longest_key(c, layers);
     double number = api_number(epoch, "epoch");
     int rows = json_object_size(layers) <= TALL_LAYERS ? 2 : 1;
     const char *key;
@@ -154,11 +157,12 @@ static void put_epoch(const struct client *c, const json_t *answer,
     axis->columns = picture_width(c) - names - 1 - MEDIAN_COLUMNS;
     if (axis->columns < 8)
         axis->columns = 8;
+    char *quantity = text_clean(api_text(answer, "quantity"), c->utf8);
     char *head = xasprintf("job %.0f, epoch %.0f%s, %s",
                            api_number(answer, "job"), number,
                            json_is_false(json_object_get(epoch, "complete"))
                                ? " so far" : "",
-                           api_text(answer, "quantity"));
+                           quantity);
     printf("%-*s%*s\n", names + 1 + axis->columns, head, MEDIAN_COLUMNS,
            "median");
     json_object_foreach((json_t *)layers, key, layer)
@@ -166,6 +170,7 @@ static void put_epoch(const struct client *c, const json_t *answer,
                   axis, names, rows);
     spark_axis(stdout, axis, names + 1, c->utf8);
     free(head);
+    free(quantity);
 }
 
 static void print_histograms(const struct client *c, const json_t *answer,
@@ -377,10 +382,12 @@ int command_profile(struct client *c)
         return rc;
     epochs = json_object_get(answer, "epochs");
     epoch = json_array_get(epochs, json_array_size(epochs) - 1);
+    char *quantity = text_clean(api_text(answer, "quantity"), c->utf8);
     printf("job %.0f, epoch %.0f%s: median %s of each layer\n",
            api_number(answer, "job"), api_number(epoch, "epoch"),
            json_is_false(json_object_get(epoch, "complete")) ? " so far" : "",
-           api_text(answer, "quantity"));
+           quantity);
+    free(quantity);
     if (opts_given(&c->opts, "list"))
         put_list(c, json_object_get(epoch, "layers"));
     else

@@ -23,7 +23,7 @@ static int each(struct client *c, const char *command, const char *method,
         char *path = api_job(id, below);
         rc = api_send(c, method, path, NULL, &r);
         if (!rc && c->json && r.len)
-            api_print_body(&r);
+            api_print_body(c, &r);
         else if (!rc && !c->quiet)
             client_say("job %" JSON_INTEGER_FORMAT " is %s", id, done);
         worst = worst ? worst : rc;
@@ -108,7 +108,7 @@ int command_move(struct client *c)
                                         : "{\"before\":null}");
     rc = api_send(c, "POST", path, body, &r);
     if (!rc && c->json)
-        api_print_body(&r);
+        api_print_body(c, &r);
     else if (!rc && !c->quiet)
         client_say("job %" JSON_INTEGER_FORMAT " has moved", id);
     http_clear(&r);

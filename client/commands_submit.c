@@ -272,7 +272,7 @@ int submit_post(struct client *c, const char *path, const json_t *spec,
     } else if (!rc) {
         *id = json_integer_value(json_object_get(answer, "id"));
         if (c->json)
-            api_print_body(&r);
+            api_print_body(c, &r);
         else if (dry)
             print_dry_run(c, answer);
         else

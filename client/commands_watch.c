@@ -101,7 +101,10 @@ static void on_event(void *arg, const char *text, size_t len,
     run_apply(&w->run, event);
     w->heard = w->dirty = true;
     if (w->c->json) {
-        fwrite(text, 1, len, stdout);
+        if (w->c->terminal)
+            text_print(stdout, text, len, w->c->utf8);
+        else
+            fwrite(text, 1, len, stdout);
         putchar('\n');
         fflush(stdout);
     } else if (!w->c->movable && !w->c->quiet) {

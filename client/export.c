@@ -186,6 +186,22 @@ static int write_picture(const struct export *e, const struct format *format,
     return EXIT_NO;
 }
 
+// To a terminal nothing goes that would control it.
+static int show(const struct export *e, const struct format *format)
+{
+    char *text;
+    size_t len;
+    FILE *out = open_memstream(&text, &len);
+    int rc = format->write ? format->write(e, out)
+                           : write_picture(e, format, out);
+
+    fclose(out);
+    if (!rc)
+        text_print(stdout, text, len, e->c->utf8);
+    free(text);
+    return rc;
+}
+
 static int write_it(const struct export *e, const struct format *format,
                     const char *file)
 {
@@ -232,7 +248,7 @@ int command_export(struct client *c)
     if (terminal && !format->text)
         return client_refuse("export", "will not write %s to a terminal: take "
                              "-o FILE, or a pipe", format->name);
-    rc = write_it(&e, format, file);
+    rc = terminal ? show(&e, format) : write_it(&e, format, file);
     if (!rc && !c->quiet && strcmp(file, "-")) {
         char *clean = text_clean(file, c->utf8);
         client_say("wrote %s", clean);

@@ -104,6 +104,9 @@ int follow_job(struct client *c, json_int_t id, const struct follower *f)
 {
     struct stream s = {.f = f, .heard = clock_seconds()};
     char *path = api_job(id, "/events");
+
+    if (f->since > 0)
+        snprintf(s.sse.id, sizeof s.sse.id, "%" JSON_INTEGER_FORMAT, f->since);
     int pause = FIRST_PAUSE_MILLIS, rc = connect_once(c, path, &s, true);
 
     while (rc < 0) {

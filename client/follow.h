@@ -11,6 +11,7 @@ struct follower {
     void (*lost)(void *arg, bool lost); // the connection broke, or is back
     void (*end)(void *arg);             // no more; before a last message
     void  *arg;
+    json_int_t since;                   // events up to this one are known
 };
 
 // Until the job's last event: 0. EXIT_INTERRUPTED when a tick or a signal ended

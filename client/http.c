@@ -67,6 +67,19 @@ int http_open(struct http **out, const char *server, bool (*stop)(void),
     return 0;
 }
 
+struct http *http_again(const struct http *h)
+{
+    struct http *again = xcalloc(1, sizeof *again);
+
+    *again = (struct http){
+        .base = xstrdup(h->base), .token = h->token ? xstrdup(h->token) : NULL,
+        .easy = curl_easy_init(), .multi = curl_multi_init(), .stop = h->stop,
+        .wake = -1};
+    if (!again->easy || !again->multi)
+        abort();                // out of memory
+    return again;
+}
+
 void http_close(struct http *h)
 {
     if (!h)

@@ -30,6 +30,7 @@ struct response {
 // ERR_USAGE when `server` is not an http(s) URL; "http://" may be left out.
 int  http_open(struct http **out, const char *server, bool (*stop)(void),
                struct error *err);
+struct http *http_again(const struct http *h);  // one more connection
 void http_close(struct http *h);
 // Whether `server` is this machine.
 bool http_is_loopback(const char *server);

@@ -126,7 +126,8 @@ static void look_around(struct client *c)
     c->json = opts_given(&c->opts, "json");
     c->quiet = opts_given(&c->opts, "quiet");
     c->terminal = isatty(STDOUT_FILENO);
-    c->utf8 = !strcmp(nl_langinfo(CODESET), "UTF-8");
+    c->utf8 = !strcmp(nl_langinfo(CODESET), "UTF-8") &&
+              !opts_given(&c->opts, "ascii");
     c->movable = c->terminal && term && strcmp(term, "dumb");
     c->colour = c->movable && !opts_given(&c->opts, "no-color") &&
                 !(no_color && *no_color);

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include "client/api.h"
+#include "client/text.h"
 #include "common/job.h"
 #include "common/mem.h"
 
@@ -19,7 +20,10 @@ static void set_text(char **to, const char *text)
 
 static void set_state(struct run *run, const char *state)
 {
-    snprintf(run->state, sizeof run->state, "%s", state);
+    char *clean = text_clean(state, false);
+
+    snprintf(run->state, sizeof run->state, "%s", clean);
+    free(clean);
 }
 
 static void set_number(double *to, const json_t *event, const char *key)

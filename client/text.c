@@ -55,6 +55,23 @@ char *text_clean(const char *s, bool utf8)
     return out;
 }
 
+void text_print(FILE *out, const char *bytes, size_t len, bool utf8)
+{
+    for (size_t i = 0; i < len;) {
+        size_t n = 0;
+        while (i + n < len && !strchr("\n\t", bytes[i + n]))
+            n++;                        // it finds a zero byte, too
+        char *part = xstrndup(bytes + i, n), *clean = text_clean(part, utf8);
+        fputs(clean, out);
+        free(clean);
+        free(part);
+        i += n;
+        if (i < len)
+            fputs(bytes[i] ? (char[]){bytes[i], 0} : "\\x00", out);
+        i++;
+    }
+}
+
 // Bytes and columns of the character at s; mbrtowc() knows the locale.
 static size_t step(const char *s, int *columns)
 {

@@ -13,6 +13,8 @@
 
 // Returned texts are the caller's.
 char *text_clean(const char *s, bool utf8);     // "\x1b", "\u202e" for those
+// Cleans and prints many lines; tabs and the ends of lines stay.
+void  text_print(FILE *out, const char *bytes, size_t len, bool utf8);
 int   text_width(const char *clean);            // columns
 // Cut to `columns`, with an ellipsis where something is missing.
 char *text_fit(const char *clean, int columns, bool utf8);

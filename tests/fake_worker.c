@@ -12,6 +12,7 @@
  *   fail      a failed event
  *   diverge   ends as diverged
  *   hang      starts and waits for SIGTERM, which it obeys
+ *   again     hangs at the first attempt, goes well at the next
  *   deaf      starts and ignores SIGTERM
  *   flood     live events until SIGTERM
  *   family    ends well, but leaves a child that would go on
@@ -211,9 +212,14 @@ static bool misbehave(const char *name)
     return true;
 }
 
-static void run(const char *name, int epochs)
+static void run(const char *name, int epochs, int attempt)
 {
-    bool waits = !strcmp(name, "hang") || !strcmp(name, "deaf");
+    bool again = !strcmp(name, "again");
+    bool waits = !strcmp(name, "hang") || !strcmp(name, "deaf") ||
+                 (again && attempt == 1);
+
+    if (again)
+        fprintf(stderr, "attempt %d\n", attempt);
 
     if (!strcmp(name, "open"))
         tell_descriptors();
@@ -278,10 +284,10 @@ int main(int argc, char **argv)
     sigemptyset(&term);
     sigaddset(&term, SIGTERM);
     signal(SIGTERM, !strcmp(name, "deaf") ? SIG_IGN : on_term);
-    if (!strcmp(name, "hang"))
+    if (!strcmp(name, "hang") || !strcmp(name, "again"))
         sigprocmask(SIG_BLOCK, &term, NULL);
     say_started(spec, attempt);
-    run(name, (int)json_integer_value(epochs));
+    run(name, (int)json_integer_value(epochs), attempt);
     json_decref(spec);
     return stop ? 3 : 0;
 }

@@ -1,6 +1,7 @@
 """The programs of a build, for tests of files that the client writes."""
 import json
 import os
+import pty
 import shutil
 import subprocess
 import tempfile
@@ -14,44 +15,65 @@ class Daemon:
 
     def __init__(self, build, worker):
         self.dir = tempfile.mkdtemp(prefix="gradwatch-test-")
+        self.build, self.worker, self.port = build, worker, 0
+        self.start()
+
+    def start(self):
         self.process = subprocess.Popen(
-            [os.path.join(build, "daemon/gradwatchd"), "--listen",
-             "127.0.0.1:0", "--state", os.path.join(self.dir, "state"),
-             "--no-auth", "--worker", os.path.join(build, worker)],
+            [os.path.join(self.build, "daemon/gradwatchd"), "--listen",
+             "127.0.0.1:%d" % self.port, "--state",
+             os.path.join(self.dir, "state"), "--no-auth", "--worker",
+             os.path.join(self.build, self.worker)],
             stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
             env=dict(os.environ, OMP_NUM_THREADS="2",
                      OMP_WAIT_POLICY="passive"))
         line = self.process.stdout.readline().decode()
         assert line.startswith("listening on "), line
         self.url = line.split()[-1]
+        self.port = int(self.url.rsplit(":", 1)[1])
 
     def get(self, path):
         with urllib.request.urlopen(self.url + "/api/v1" + path) as answer:
             return answer.read()
 
+    def metric(self, name):
+        with urllib.request.urlopen(self.url + "/metrics") as answer:
+            return next(float(line.split()[-1])
+                        for line in answer.read().decode().splitlines()
+                        if line.startswith(name))
+
     def json(self, path):
         return json.loads(self.get(path))
 
-    def stop(self):
+    def end(self):
         self.process.terminate()
         self.process.wait()
         self.process.stdout.close()
+
+    def stop(self):
+        self.end()
         shutil.rmtree(self.dir)
 
 
 class Canned:
     """A server whose answers are a dict from the path without its query to
-    (type, bytes); anything else is 404."""
+    (type, bytes) or (type, bytes, status), whatever the method; anything else
+    is 404."""
 
     def __init__(self, answers):
         class Handler(BaseHTTPRequestHandler):
             def do_GET(self):
-                kind, body = answers.get(self.path.split("?")[0], (None, b""))
-                self.send_response(200 if kind else 404)
-                self.send_header("Content-Type", kind or "text/plain")
+                size = int(self.headers.get("Content-Length") or 0)
+                self.rfile.read(size)
+                kind, body, *status = answers.get(
+                    self.path.split("?")[0], ("text/plain", b"", 404))
+                self.send_response(status[0] if status else 200)
+                self.send_header("Content-Type", kind)
                 self.send_header("Content-Length", str(len(body)))
                 self.end_headers()
                 self.wfile.write(body)
+
+            do_POST = do_DELETE = do_PATCH = do_GET
 
             def log_message(self, *args):
                 pass
@@ -77,6 +99,15 @@ def client(build, url, *args, **more):
     return done.returncode, done.stdout, done.stderr
 
 
+def start(build, url, *args):
+    """The same, without waiting for its end."""
+    env = dict(os.environ, GRADWATCH_SERVER=url, LC_ALL="C.UTF-8",
+               XDG_STATE_HOME="/nonexistent")
+    return subprocess.Popen([os.path.join(build, "client/gradwatch"), *args],
+                            stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+                            env=env)
+
+
 def client_to(build, url, out, *args):
     """The same with an open file for stdout, as a terminal: status, stderr."""
     env = dict(os.environ, GRADWATCH_SERVER=url, LC_ALL="C.UTF-8",
@@ -85,3 +116,25 @@ def client_to(build, url, out, *args):
                           stdout=out, stderr=subprocess.PIPE, env=env,
                           timeout=60)
     return done.returncode, done.stderr
+
+
+def on_terminal(build, url, *args, locale="C.UTF-8"):
+    """All that a terminal of its own gets to see, and the exit status."""
+    main, other = pty.openpty()
+    env = dict(os.environ, GRADWATCH_SERVER=url, LC_ALL=locale, TERM="xterm",
+               XDG_STATE_HOME="/nonexistent")
+    process = subprocess.Popen(
+        [os.path.join(build, "client/gradwatch"), *args], stdin=other,
+        stdout=other, stderr=other, env=env, start_new_session=True)
+    os.close(other)
+    seen = b""
+    while True:
+        try:
+            part = os.read(main, 1 << 16)
+        except OSError:             # EIO: nobody has the other end any more
+            break
+        if not part:
+            break
+        seen += part
+    os.close(main)
+    return process.wait(), seen
