@@ -152,7 +152,7 @@ int submit_sweep(struct client *c, json_t *spec, bool dry)
         rc = api_send(c, "POST", dry ? API "/sweeps?dry_run=true"
                                      : API "/sweeps", text, &r);
     if (!rc && c->json)
-        api_print_body(&r);
+        api_print_body(c, &r);
     else if (!rc)
         answer = json_loadb(r.body, r.len, 0, NULL);
     if (answer && dry)
@@ -234,7 +234,7 @@ int cancel_group(struct client *c, const char *group)
     int rc = api_send(c, "POST", path, NULL, &r);
 
     if (!rc && c->json)
-        api_print_body(&r);
+        api_print_body(c, &r);
     else if (!rc)
         answer = json_loadb(r.body, r.len, 0, NULL);
     if (answer && !c->quiet)
