@@ -66,7 +66,7 @@ static int whole_queue(struct client *c, const char *path, const char *done)
     int rc = api_send(c, "POST", path, NULL, &r);
 
     if (!rc && c->json)
-        api_print_body(&r);
+        api_print_body(c, &r);
     else if (!rc && !c->quiet)
         client_say("%s", done);
     http_clear(&r);
