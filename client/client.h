@@ -90,4 +90,5 @@ int command_datasets(struct client *c);
 int command_devices(struct client *c);
 int command_status(struct client *c);
 int command_open(struct client *c);
+int command_completion(struct client *c);
 int command_version(struct client *c);

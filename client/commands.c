@@ -21,7 +21,9 @@ const struct opt client_globals[] = {
 };
 const int n_client_globals = sizeof client_globals / sizeof *client_globals;
 static const struct opt list_opts[] = {
-    {.name = "state", .value = "STATE", .help = "only jobs in this state: "
+    {.name = "state", .value = "STATE",
+     .choices = "queued|starting|running|paused|done|failed|cancelled|diverged",
+     .help = "only jobs in this state: "
      "queued, starting, running, paused, done, failed, cancelled, diverged"},
     {.name = "group", .value = "NAME", .help = "only jobs of this group"},
 };
@@ -56,11 +58,14 @@ static const struct opt gradients_opts[] = {
 static const struct opt export_opts[] = {
     {.name = "output", .letter = 'o', .value = "FILE",
      .help = "where to, - for stdout; the ending says the format"},
-    {.name = "format", .value = "NAME",
+    {.name = "format", .value = "NAME", .choices = "csv|json|notebook|svg|png|"
+     "gif|safetensors|records|tensorboard",
      .help = "csv, json, notebook, svg, png, gif, safetensors, records or "
              "tensorboard"},
-    {.name = "view", .value = "NAME", .help = "of a picture: histogram "
-     "(default), ridgeline, heat, profile or training"},
+    {.name = "view", .value = "NAME",
+     .choices = "histogram|ridgeline|heat|profile|training",
+     .help = "of a picture: histogram (default), ridgeline, heat, profile or "
+     "training"},
     {.name = "density", .value = "decade|linear",
      .help = "of histograms: per decade of all steps, or the notebook's"},
     {.name = "checkpoint", .value = "EPOCH|last",
@@ -144,6 +149,11 @@ const struct command commands[] = {
      .run = command_open, .more =
      "Prints a link that works once and for two minutes: open it in a browser, "
      "which\nthen stays logged in."},
+    {"completion", "bash|zsh|fish", 1, 1, "make a shell complete this program",
+     .run = command_completion, .more = "Prints a script for that shell to read"
+     ":\n  bash: source <(gradwatch completion bash)\n"
+     "  zsh: gradwatch completion zsh > a folder of $fpath/_gradwatch\n"
+     "  fish: gradwatch completion fish | source"},
     {"version", "", 0, 0, "versions of client and daemon",
      .run = command_version},
 };

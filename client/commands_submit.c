@@ -78,21 +78,28 @@ static struct opt field_option(const struct job_field *f)
                  : brief ? f->values : "VALUE",
         .negatable = f->flag,
         .maybe = f->flag && !only_bool ? "LIST" : NULL,
+        .choices = f->flag ? NULL : f->values,
         .help = field_help(f, brief)};
 }
 
 // Caller owns the help of it.
 static struct opt preset_option(void)
 {
+    static char names[80];      // "notebook|demo|..."
     char *help = xstrdup("start from one of these instead of the defaults:");
+    size_t at = 0;
 
     for (int i = 0; job_preset_names[i]; i++) {
         char *longer = xasprintf("%s %s%s", help, job_preset_names[i],
                                  job_preset_names[i + 1] ? "," : "");
         free(help);
         help = longer;
+        if (at < sizeof names)
+            at += (size_t)snprintf(names + at, sizeof names - at, "%s%s",
+                                   i ? "|" : "", job_preset_names[i]);
     }
-    return (struct opt){.name = "preset", .value = "NAME", .help = help};
+    return (struct opt){.name = "preset", .value = "NAME", .help = help,
+                        .choices = names};
 }
 
 struct opt *submit_fields(int *n)

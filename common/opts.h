@@ -25,6 +25,8 @@ struct opt {
     bool        negatable;      // a flag that --no-name switches off
     const char *help;           // one line
     const char *maybe;          // a flag that may also be --name=STAGES
+    const char *choices;        // "one|two", for completions; NULL: what value
+                                // says if it looks like that
 };
 
 struct opts_item {              // one option as it was given
