@@ -14,6 +14,7 @@
 
 #define JSON "application/json"
 #define TEXT "text/plain"
+#define CSV  "text/csv"
 #define SSE  "text/event-stream"
 #define API  "/api/v1"
 #define JOB  API "/jobs/{id}"
@@ -40,6 +41,7 @@ const struct route http_routes[] = {
     { API "/queue/drain", JSON, .post = routes_drain },
     { API "/queue/undrain", JSON, .post = routes_undrain },
     { API "/jobs",       JSON, .get = routes_list, .post = routes_submit },
+    { API "/jobs.csv",   CSV,  .get = routes_list_csv },
     { JOB,               JSON, .get = routes_job, .patch = routes_edit,
       .delete = routes_remove },
     { JOB "/cancel",     JSON, .post = routes_cancel },
@@ -53,11 +55,18 @@ const struct route http_routes[] = {
     { JOB "/events",     SSE,  .get = routes_events },
     { JOB "/log",        TEXT, .get = routes_log },
     { JOB "/gradients",  JSON, .get = routes_gradients },
-    { JOB "/gradients.csv", "text/csv", .get = routes_gradients_csv },
+    { JOB "/gradients.csv", CSV, .get = routes_gradients_csv },
+    { JOB "/gradients.columns", JSON, .get = routes_gradients_columns },
     { JOB "/histograms", JSON, .get = routes_histograms },
+    { JOB "/histograms.csv", CSV, .get = routes_histograms_csv },
+    { JOB "/histograms.columns", JSON, .get = routes_histograms_columns },
     { JOB "/profile",    JSON, .get = routes_profile },
+    { JOB "/profile.csv", CSV, .get = routes_profile_csv },
+    { JOB "/profile.columns", JSON, .get = routes_profile_columns },
     { JOB "/verdict",    JSON, .get = routes_verdict },
     { JOB "/metrics",    JSON, .get = routes_job_metrics },
+    { JOB "/metrics.csv", CSV, .get = routes_job_metrics_csv },
+    { JOB "/metrics.columns", JSON, .get = routes_job_metrics_columns },
     { API "/compare",    JSON, .get = routes_compare },
     { API "/sweeps",     JSON, .post = routes_sweep },
     { API "/groups/{word}", JSON, .get = routes_group },

@@ -12,7 +12,7 @@ handler routes_page, routes_file, routes_health, routes_ready, routes_metrics,
 handler routes_login, routes_login_link;
 
 // routes_jobs.c: jobs and their events.
-handler routes_submit, routes_list, routes_job, routes_remove, routes_cancel,
+handler routes_submit, routes_list, routes_list_csv, routes_job, routes_remove, routes_cancel,
         routes_events, routes_all_events, routes_log;
 
 // routes_steer.c: changing jobs that are there. routes_checkpoints.c.
@@ -46,8 +46,11 @@ void routes_submit_job(struct request *rq, const struct job *job,
                        struct reply *rp);
 
 // routes_views.c: what people ask about a job's records.
-handler routes_gradients, routes_gradients_csv, routes_histograms,
-        routes_profile, routes_verdict, routes_job_metrics;
+handler routes_gradients, routes_gradients_csv, routes_gradients_columns,
+        routes_histograms, routes_histograms_csv, routes_histograms_columns,
+        routes_profile, routes_profile_csv, routes_profile_columns,
+        routes_job_metrics, routes_job_metrics_csv, routes_job_metrics_columns,
+        routes_verdict;
 
 // routes_compare.c: of several jobs.
 handler routes_compare, routes_group_compare;

@@ -13,6 +13,7 @@
 #include "common/sha256.h"
 #include "daemon/checkpoints.h"
 #include "daemon/submit.h"
+#include "daemon/table.h"
 
 enum { LIST_DEFAULT = 50, LIST_MOST = 500 };
 
@@ -186,7 +187,10 @@ static bool check_group(struct reply *rp, const char *group)
     return job_is_group(group);
 }
 
-void routes_list(struct request *rq, struct reply *rp)
+// The page that is asked for, or NULL with the problem in rp; `path` is where
+// the next one is.
+static json_t *read_list(struct request *rq, struct reply *rp,
+                         const char *path)
 {
     const char *states = uri_param(&rq->uri, "state");
     const char *group = uri_param(&rq->uri, "group");
@@ -199,24 +203,56 @@ void routes_list(struct request *rq, struct reply *rp)
         (group && !check_group(rp, group)) ||
         !number_param(rq, rp, "limit", 1, LIST_MOST, &limit) ||
         !number_param(rq, rp, "cursor", 1, INT64_MAX, &cursor))
-        return;
-    // Read before the jobs: whoever follows the events from here misses
-    // nothing that the list does not show.
-    int64_t last = store_last_n(rq->server->store);
+        return NULL;
     if (queue_list(rq->server->queue, states ? states : "", group ? group : "",
                    cursor, (int)limit, &list, &err) != 0) {
         reply_error(rp, &err);
-        return;
+        return NULL;
     }
-    json_object_set_new(list, "last_event_id", json_integer(last));
     const json_t *next = json_object_get(list, "next");
     if (json_is_integer(next))
-        reply_header(rp, "Link", "</api/v1/jobs?limit=%" PRId64 "&cursor=%"
-                     JSON_INTEGER_FORMAT "%s%s%s%s>; rel=\"next\"", limit,
-                     json_integer_value(next), states ? "&state=" : "",
+        reply_header(rp, "Link", "<%s?limit=%" PRId64 "&cursor=%"
+                     JSON_INTEGER_FORMAT "%s%s%s%s>; rel=\"next\"", path,
+                     limit, json_integer_value(next), states ? "&state=" : "",
                      states ? states : "", group ? "&group=" : "",
                      group ? group : "");
+    return list;
+}
+
+void routes_list(struct request *rq, struct reply *rp)
+{
+    // Read before the jobs: whoever follows the events from here misses
+    // nothing that the list does not show.
+    int64_t last = store_last_n(rq->server->store);
+    json_t *list = read_list(rq, rp, "/api/v1/jobs");
+
+    if (!list)
+        return;
+    json_object_set_new(list, "last_event_id", json_integer(last));
     reply_json(rp, 200, list);
+}
+
+void routes_list_csv(struct request *rq, struct reply *rp)
+{
+    static const char *const paths[] = { "id", "name", "state", "spec.group",
+        "spec.model.arch", "spec.train.seed", "spec.priority", "attempt",
+        "created_at", "started_at", "ended_at", "device.name",
+        "parameters.used", "progress.epoch", "progress.epochs",
+        "progress.images_per_second", "loss", "accuracy", "error.code" };
+    json_t *list = read_list(rq, rp, "/api/v1/jobs.csv"), *job;
+    size_t i;
+
+    if (!list)
+        return;
+    struct table *t = table_new(TABLE_CSV, "id,name,state,group,arch,seed,"
+        "priority,attempt,created_at,started_at,ended_at,device,parameters,"
+        "epoch,epochs,images_per_second,loss,accuracy,error");
+    json_array_foreach(json_object_get(list, "jobs"), i, job)
+        for (size_t k = 0; k < sizeof paths / sizeof *paths; k++)
+            table_json(t, job, paths[k]);
+    char *text = table_end(t);
+    reply_text(rp, table_type(TABLE_CSV), text, strlen(text));
+    json_decref(list);
 }
 
 void routes_job(struct request *rq, struct reply *rp)

@@ -7,12 +7,11 @@
 #include "common/event.h"
 #include "daemon/views.h"
 
-// What a view answers with: JSON, or for the table of samples text.
-typedef char *csv_function(const struct history *h, const struct view_query *q,
-                           struct error *err);
+// How an answer is laid out: nested, or as one of the tables.
+enum { NESTED = -1 };
 
 static void make(struct request *rq, struct reply *rp, enum view view,
-                 csv_function *csv, const struct view_query *q,
+                 int form, const struct view_query *q,
                  const char *key)
 {
     struct records *records = rq->server->records;
@@ -25,15 +24,14 @@ static void make(struct request *rq, struct reply *rp, enum view view,
         reply_error(rp, &err);
         return;
     }
-    if (csv)
-        text = csv(h, q, &err);
+    if (form != NESTED)
+        text = view_table(h, q, view, (enum table_form)form, &err);
     else if ((json = view_rows[view].make(h, q, &err)))
         text = event_text(json);
     json_decref(json);
     if (text) {
-        reply_shared(rp, shared_new(csv ? "text/csv; charset=utf-8"
-                                        : "application/json",
-                                    text, strlen(text)));
+        reply_shared(rp, shared_new(form == NESTED ? "application/json"
+            : table_type((enum table_form)form), text, strlen(text)));
         records_keep(records, h, key, rp->shared);
     } else {
         reply_error(rp, &err);
@@ -42,13 +40,13 @@ static void make(struct request *rq, struct reply *rp, enum view view,
 }
 
 // What is asked, so that no other question is written the same. Caller owns.
-static char *key_of(const struct request *rq, enum view view, bool csv)
+static char *key_of(const struct request *rq, enum view view, int form)
 {
     size_t len;
     char *key = NULL;
     FILE *f = open_memstream(&key, &len);
 
-    fprintf(f, "%s%s", view_rows[view].name, csv ? ".csv" : "");
+    fprintf(f, "%s %d", view_rows[view].name, form);
     for (int i = 0; i < rq->uri.n_params; i++) {
         const struct uri_param *p = &rq->uri.params[i];
         fprintf(f, " %zu %s %zu %s", strlen(p->name), p->name,
@@ -59,7 +57,7 @@ static char *key_of(const struct request *rq, enum view view, bool csv)
 }
 
 static void make_new(struct request *rq, struct reply *rp, enum view view,
-                     csv_function *csv, const char *key)
+                     int form, const char *key)
 {
     struct view_param params[URI_MAX_PARAMS];
     struct view_query q;
@@ -79,50 +77,42 @@ static void make_new(struct request *rq, struct reply *rp, enum view view,
         reply_problem(rp, 400, problems, "the query has mistakes");
     } else {
         q.job = rq->id;
-        make(rq, rp, view, csv, &q, key);
+        make(rq, rp, view, form, &q, key);
     }
     view_query_clear(&q);
 }
 
 static void serve(struct request *rq, struct reply *rp, enum view view,
-                  csv_function *csv)
+                  int form)
 {
-    char *key = key_of(rq, view, csv);
+    char *key = key_of(rq, view, form);
     struct shared *kept = records_kept(rq->server->records, rq->id, key);
 
     if (kept)
         reply_shared(rp, kept);
     else
-        make_new(rq, rp, view, csv, key);
+        make_new(rq, rp, view, form, key);
     free(key);
 }
 
-void routes_gradients(struct request *rq, struct reply *rp)
-{
-    serve(rq, rp, VIEW_GRADIENTS, NULL);
-}
+#define VIEW(name, view) \
+    void routes_##name(struct request *rq, struct reply *rp) \
+    { \
+        serve(rq, rp, view, NESTED); \
+    }
+#define TABLE(name, view) \
+    VIEW(name, view) \
+    void routes_##name##_csv(struct request *rq, struct reply *rp) \
+    { \
+        serve(rq, rp, view, TABLE_CSV); \
+    } \
+    void routes_##name##_columns(struct request *rq, struct reply *rp) \
+    { \
+        serve(rq, rp, view, TABLE_COLUMNS); \
+    }
 
-void routes_gradients_csv(struct request *rq, struct reply *rp)
-{
-    serve(rq, rp, VIEW_GRADIENTS, view_gradients_csv);
-}
-
-void routes_histograms(struct request *rq, struct reply *rp)
-{
-    serve(rq, rp, VIEW_HISTOGRAMS, NULL);
-}
-
-void routes_profile(struct request *rq, struct reply *rp)
-{
-    serve(rq, rp, VIEW_PROFILE, NULL);
-}
-
-void routes_verdict(struct request *rq, struct reply *rp)
-{
-    serve(rq, rp, VIEW_VERDICT, NULL);
-}
-
-void routes_job_metrics(struct request *rq, struct reply *rp)
-{
-    serve(rq, rp, VIEW_METRICS, NULL);
-}
+TABLE(gradients, VIEW_GRADIENTS)
+TABLE(histograms, VIEW_HISTOGRAMS)
+TABLE(profile, VIEW_PROFILE)
+TABLE(job_metrics, VIEW_METRICS)
+VIEW(verdict, VIEW_VERDICT)

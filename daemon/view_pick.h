@@ -20,3 +20,7 @@ bool view_wants_epoch(const struct view_query *q, int epoch, int newest);
 // Whether the i-th epoch of h is asked for.
 bool view_has_epoch(const struct view_query *q, const struct history *h,
                     int i);
+
+// The histogram that the query means; false when the record has none.
+bool view_hist(struct hist *out, const struct view_query *q,
+               const struct record *r);

@@ -1,5 +1,5 @@
-/* daemon/views.c: gradients, as JSON and as CSV; metrics; the list of views.
- * histograms and profile have files of their own.
+/* daemon/views.c: gradients and metrics; the list of views. histograms and
+ * profile have files of their own.
  */
 #include "daemon/views.h"
 
@@ -74,75 +74,6 @@ json_t *view_gradients(const struct history *h, const struct view_query *q,
 done:
     view_pick_clear(&p);
     return out;
-}
-
-// Quoted only where RFC 4180 asks for it.
-static void csv_text(FILE *f, const char *s)
-{
-    if (!strpbrk(s, ",\"\r\n")) {
-        fputs(s, f);
-        return;
-    }
-    fputc('"', f);
-    for (; *s; s++) {
-        if (*s == '"')
-            fputc('"', f);
-        fputc(*s, f);
-    }
-    fputc('"', f);
-}
-
-// The shortest of 15 to 17 digits that reads back as the same double.
-static void csv_number(FILE *f, double x)
-{
-    char text[32] = "";
-    for (int digits = 15; isfinite(x) && digits <= 17; digits++) {
-        snprintf(text, sizeof text, "%.*g", digits, x);
-        if (strtod(text, NULL) == x)
-            break;
-    }
-    fputs(text, f);
-}
-
-static void csv_record(FILE *f, const struct view_query *q, int epoch,
-                       const struct series *s, const struct record *r)
-{
-    for (int i = 0; i < r->n_samples; i++) {
-        fprintf(f, "%" PRId64 ",%d,%s,", q->job, epoch,
-                job_quantity_names[s->quantity]);
-        csv_text(f, s->layer);
-        fprintf(f, ",%d,", i);
-        if (r->sample_steps[i] >= 0)
-            fprintf(f, "%" PRId32, r->sample_steps[i]);
-        fputc(',', f);
-        csv_number(f, r->samples[i]);
-        fputc('\n', f);
-    }
-}
-
-char *view_gradients_csv(const struct history *h, const struct view_query *q,
-                         struct error *err)
-{
-    struct view_pick p;
-    char *text = NULL;
-    size_t size = 0;
-
-    if (view_pick(&p, h, q, err))
-        goto done;
-    FILE *f = open_memstream(&text, &size);
-    fputs("job,epoch,quantity,layer,sample,step,value\n", f);
-    for (int i = 0; i < history_epochs(h); i++) {
-        const struct history_epoch *e = history_epoch(h, i);
-        for (int k = 0; view_has_epoch(q, h, i) && k < p.n; k++) {
-            const struct record *r = history_record(e, p.series[k]);
-            if (r)
-                csv_record(f, q, e->epoch, &h->series[p.series[k]], r);
-        }
-    }
-    fclose(f);
-done:
-    view_pick_clear(&p);
-    return text;
 }
 
 /* ---- metrics ---- */

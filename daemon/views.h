@@ -11,6 +11,7 @@
 #include "common/error.h"
 #include "common/hist.h"
 #include "daemon/history.h"
+#include "daemon/table.h"
 
 enum { VIEW_MAX_LIST = 256, VIEW_MAX_JOBS = 32 };
 
@@ -61,7 +62,7 @@ view_function view_gradients, view_histograms, view_profile, view_metrics,
 struct view_row { const char *name; view_function *make; };
 extern const struct view_row view_rows[VIEW_COUNT];
 
-// The samples as text: a header line, then job,epoch,quantity,layer,sample,
-// step,value for each; value is empty where it was not finite. Caller frees.
-char *view_gradients_csv(const struct history *h, const struct view_query *q,
-                         struct error *err);
+// The same as rows (names: docs/views.md), of gradients, histograms, profile or
+// metrics. NULL like the functions above; caller frees.
+char *view_table(const struct history *h, const struct view_query *q,
+                 enum view view, enum table_form form, struct error *err);

@@ -13,9 +13,8 @@ static json_t *numbers(const double *x, int n)
     return list;
 }
 
-// False when the record has no histogram on this grid.
-static bool fill(struct hist *out, const struct view_query *q,
-                 const struct record *r)
+bool view_hist(struct hist *out, const struct view_query *q,
+               const struct record *r)
 {
     if (!q->samples)
         return history_hist(r, q->bins, out);
@@ -50,7 +49,7 @@ static json_t *epoch_json(const struct history *h, const struct view_query *q,
     for (int i = 0; i < p->n; i++) {
         const struct record *r = history_record(e, p->series[i]);
         struct hist hist;
-        if (r && fill(&hist, q, r))
+        if (r && view_hist(&hist, q, r))
             json_object_set_new(layers, h->series[p->series[i]].layer,
                                 layer_json(&hist, q->linear));
     }

@@ -62,7 +62,9 @@ test('every operation answers as documented, right and wrong', async () => {
     `${API}/devices`, `${API}/models`, `${API}/models/resnet50?skip=layer3`, `${API}/datasets`,
     `${API}/jobs?state=done,failed&limit=1`, job, `${job}/log`, `${job}/gradients`,
     `${job}/gradients.csv`, `${job}/histograms?bins=decade8`, `${job}/profile`, `${job}/verdict`,
-    `${job}/metrics?detail=steps`, `${API}/compare?jobs=${done},${done}`]) {
+    `${job}/metrics?detail=steps`, `${API}/jobs.csv?state=done`, `${job}/metrics.csv`,
+    `${job}/metrics.columns`, `${job}/gradients.columns`, `${job}/histograms.csv`,
+    `${job}/histograms.columns`, `${job}/profile.csv`, `${job}/profile.columns`, `${API}/compare?jobs=${done},${done}`]) {
     const { status, headers } = await ask('GET', path);
     assert.equal(status, 200, path);
     const again = await ask('GET', path, undefined, { 'If-None-Match': '*' });
