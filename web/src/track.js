@@ -84,7 +84,10 @@ async function reload(track) {
   track.summaries.clear();
   track.sets.clear();
   for (const epoch of profile?.epochs ?? []) setSummary(track, epoch);
-  for (const [key, layers] of asked) await fetchLayers(track, key, layers);
+  // Another quantity may not have all of their layers.
+  const recorded = new Set(track.layers.map((l) => l.name));
+  for (const [key, layers] of asked)
+    await fetchLayers(track, key, layers.filter((name) => recorded.has(name)));
 }
 
 const widened = (range, low, high) => !(low > 0) ? range
@@ -202,6 +205,7 @@ function setOf(track, key) {
 
 // The newest epochs first: they are what is looked at.
 async function fetchLayers(track, key, layers) {
+  if (layers.length === 0) return;
   const newest = Math.max(...track.summaries.keys(), 1);
   const step = Math.max(1, Math.floor(CHUNK / Math.max(layers.length, 1)));
   layers.forEach((name) => setOf(track, key).asked.add(name));

@@ -5,7 +5,7 @@ import { SERIES } from '../palette.js';
 import { binsInUse, edgesOf, histogramOf } from '../track.js';
 import { layersOfAll, pickLayers } from './layers.js';
 import { axisOf } from './quantities.js';
-import { apart, BIN_HEADS, binRows, countOf, decades, join, outline, rowsChart } from './rows.js';
+import { apart, BIN_HEADS, binRows, countOf, decades, join, offAxis, outline, rowsChart } from './rows.js';
 
 const HEADS = ['Layer', 'Median', '5 %', '95 %', 'Steps', 'Zeros', 'Not finite'];
 
@@ -46,6 +46,8 @@ function chartOf(ctx, tracks, { grid, layers, range, key, title }) {
   return {
     key, title, height: layers.length * rowHeight(layers.length) + 68 + (tracks.length > 1 ? 44 : 0),
     label: `Histograms of norms of job ${tracks.map((t) => t.id).join(' and ')}`,
+    words: grid.linear ? [offAxis(tracks.flatMap((track, k) => layers.map((name) => epochs[k]
+      && histogramOf(track, grid.bins, grid.source, epochs[k].epoch, name))))] : [],
     ...rowsChart({ labels: layers, rowName: 'layer', notes: tracks.length === 1, series, range, ink: ctx.ink,
       axisName: axisOf(ctx.tracks[0].quantity) }),
     table: () => ({ heads: tracks.length > 1 ? ['Job', ...HEADS] : HEADS,

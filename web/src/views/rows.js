@@ -157,6 +157,16 @@ export function apart(summary, histogram) {
   return words.join('\n');
 }
 
+// Where the axis of a grid ends before the numbers do: a sentence, or null.
+export function offAxis(records) {
+  const known = records.filter(Boolean);
+  const sum = (of) => known.reduce((all, record) => all + of(record), 0);
+  const off = sum((r) => r.underflow + r.overflow), all = sum(countOf);
+  return off === 0 ? null
+    : `${off} of ${all} norms lie off this axis${off === all ? ', so that nothing is drawn' : ''}: ` +
+      'the notebook’s bins go from 10⁻¹⁰ to 1, those of the density per decade further.';
+}
+
 export const countOf = (record) => record ? record.counts.reduce((a, b) => a + b, 0)
   + record.underflow + record.overflow + record.zeros + record.nonfinite : null;
 
