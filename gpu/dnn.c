@@ -17,6 +17,7 @@ struct dnn_plan {
     struct dnn_graph        *graph;     // NULL when it came from the cache
     cudnnBackendDescriptor_t plan;
     size_t                   workspace;
+    int                      out;       // channels, for sums
     struct dnn_plan         *next;
 };
 
@@ -63,6 +64,14 @@ out:
     return rc;
 }
 
+static void drop(struct dnn_plan *p)
+{
+    if (p->plan)
+        cudnnBackendDestroyDescriptor(p->plan);
+    dnn_graph_free(p->graph);
+    free(p);
+}
+
 void dnn_close(struct dnn *d)
 {
     if (!d)
@@ -71,9 +80,7 @@ void dnn_close(struct dnn *d)
         struct dnn_plan *p = d->plans;
 
         d->plans = p->next;
-        cudnnBackendDestroyDescriptor(p->plan);
-        dnn_graph_free(p->graph);
-        free(p);
+        drop(p);
     }
     if (d->target.handle)
         cudnnDestroy(d->target.handle);
@@ -87,12 +94,14 @@ size_t dnn_workspace(const struct dnn_plan *p)
     return p->workspace;
 }
 
-static int execute(struct dnn *d, cudnnBackendDescriptor_t plan, void *x,
-                   void *w, void *y, void *workspace, cudaStream_t stream,
+static int execute(struct dnn *d, cudnnBackendDescriptor_t plan,
+                   struct dnn_data at, int out, cudaStream_t stream,
                    struct error *err)
 {
-    int64_t ids[] = { DNN_X, DNN_W, DNN_Y };
-    void *data[] = { x, w, y };
+    int64_t ids[] = { DNN_X, DNN_W, DNN_Y, DNN_SUM, DNN_SQUARES };
+    void *data[] = { at.x, at.w, at.y, at.sums,
+                     at.sums ? at.sums + out : NULL };
+    int n = at.sums ? DNN_IDS - 1 : DNN_Y;
     cudnnBackendDescriptor_t pack = NULL;
     int rc = 0;
 
@@ -100,11 +109,12 @@ static int execute(struct dnn *d, cudnnBackendDescriptor_t plan, void *x,
     CUDNN_TRY(cudnnBackendCreateDescriptor(
         CUDNN_BACKEND_VARIANT_PACK_DESCRIPTOR, &pack));
     CUDNN_TRY(cudnnBackendSetAttribute(pack,
-        CUDNN_ATTR_VARIANT_PACK_UNIQUE_IDS, CUDNN_TYPE_INT64, 3, ids));
+        CUDNN_ATTR_VARIANT_PACK_UNIQUE_IDS, CUDNN_TYPE_INT64, n, ids));
     CUDNN_TRY(cudnnBackendSetAttribute(pack,
-        CUDNN_ATTR_VARIANT_PACK_DATA_POINTERS, CUDNN_TYPE_VOID_PTR, 3, data));
+        CUDNN_ATTR_VARIANT_PACK_DATA_POINTERS, CUDNN_TYPE_VOID_PTR, n, data));
     CUDNN_TRY(cudnnBackendSetAttribute(pack,
-        CUDNN_ATTR_VARIANT_PACK_WORKSPACE, CUDNN_TYPE_VOID_PTR, 1, &workspace));
+        CUDNN_ATTR_VARIANT_PACK_WORKSPACE, CUDNN_TYPE_VOID_PTR, 1,
+        &at.workspace));
     CUDNN_TRY(cudnnBackendFinalize(pack));
     CUDNN_TRY(cudnnBackendExecute(d->target.handle, plan, pack));
 out:
@@ -113,20 +123,27 @@ out:
     return rc;
 }
 
-int dnn_run(struct dnn *d, const struct dnn_plan *p, void *x, void *w, void *y,
-            void *workspace, cudaStream_t stream, struct error *err)
+int dnn_run(struct dnn *d, const struct dnn_plan *p, struct dnn_data at,
+            cudaStream_t stream, struct error *err)
 {
-    return execute(d, p->plan, x, w, y, workspace, stream, err);
+    return execute(d, p->plan, at, p->out, stream, err);
 }
 
 // ---- choosing ---------------------------------------------------------------
 
 // What a trial runs on: random numbers, for with zeros cards run faster.
 struct trial {
-    void        *x, *w, *y, *workspace;
-    cudaStream_t stream;
-    cudaEvent_t  begin, end;
+    struct dnn_data at;
+    void           *stats;              // what statistics on their own need
+    cudaStream_t    stream;
+    cudaEvent_t     begin, end;
 };
+
+static struct grid grid_of(const struct dnn_conv *at)
+{
+    return (struct grid){ at->elem, (size_t)at->n * (size_t)at->rows *
+                          (size_t)at->cols, at->out };
+}
 
 static int trial_alloc(void **at, enum elem e, size_t n, cudaStream_t stream,
                        struct error *err)
@@ -140,34 +157,49 @@ out:
     return rc;
 }
 
+// Means and variances, partial sums, and counters, which are 0.
+static size_t stats_bytes(const struct dnn_conv *at)
+{
+    struct grid g = grid_of(at);
+
+    return (2 * (size_t)at->out + kernel_partials(g)) * sizeof(float) +
+           (size_t)kernel_counters(g) * sizeof(unsigned);
+}
+
 static int trial_open(struct trial *t, const struct dnn_conv *at,
                       size_t workspace, struct error *err)
 {
     size_t x = (size_t)at->n * (size_t)at->h * (size_t)at->w * (size_t)at->c;
     size_t w = (size_t)at->out * (size_t)at->k * (size_t)at->k * (size_t)at->c;
-    size_t y = (size_t)at->n * (size_t)at->rows * (size_t)at->cols *
-               (size_t)at->out;
+    size_t y = grid_of(at).rows * (size_t)at->out;
     int rc = 0;
 
     CUDA_TRY(cudaStreamCreateWithFlags(&t->stream, cudaStreamNonBlocking));
     CUDA_TRY(cudaEventCreateWithFlags(&t->begin, cudaEventDefault));
     CUDA_TRY(cudaEventCreateWithFlags(&t->end, cudaEventDefault));
-    if ((rc = trial_alloc(&t->x, at->elem, x, t->stream, err)) ||
-        (rc = trial_alloc(&t->w, at->elem, w, t->stream, err)) ||
-        (rc = trial_alloc(&t->y, at->elem, y, t->stream, err)))
+    if ((rc = trial_alloc(&t->at.x, at->elem, x, t->stream, err)) ||
+        (rc = trial_alloc(&t->at.w, at->elem, w, t->stream, err)) ||
+        (rc = trial_alloc(&t->at.y, at->elem, y, t->stream, err)))
         goto out;
     if (workspace)
-        CUDA_TRY(cudaMalloc(&t->workspace, workspace));
+        CUDA_TRY(cudaMalloc(&t->at.workspace, workspace));
+    if (at->stats) {
+        CUDA_TRY(cudaMalloc((void **)&t->at.sums,
+                            2 * (size_t)at->out * sizeof(float)));
+        CUDA_TRY(cudaMalloc(&t->stats, stats_bytes(at)));
+        CUDA_TRY(cudaMemsetAsync(t->stats, 0, stats_bytes(at), t->stream));
+    }
 out:
     return rc;
 }
 
 static void trial_close(struct trial *t)
 {
-    cudaFree(t->x);
-    cudaFree(t->w);
-    cudaFree(t->y);
-    cudaFree(t->workspace);
+    void *const blocks[] = { t->at.x, t->at.w, t->at.y, t->at.sums,
+                             t->at.workspace, t->stats };
+
+    for (size_t i = 0; i < sizeof blocks / sizeof *blocks; i++)
+        cudaFree(blocks[i]);
     if (t->begin)
         cudaEventDestroy(t->begin);
     if (t->end)
@@ -177,18 +209,34 @@ static void trial_close(struct trial *t)
     cudaGetLastError();                 // an allocation that failed is over
 }
 
-// Once to warm up, then the mean of a few. A plan that fails is not an error.
-static int trial_run(struct dnn *d, struct trial *t,
-                     cudnnBackendDescriptor_t plan, float *millis,
+static void run_stats(const struct trial *t, const struct dnn_conv *at)
+{
+    struct grid g = grid_of(at);
+    float *mean = t->stats, *partial = mean + 2 * at->out;
+
+    launch_norm_stats(t->at.y, g, (struct norm_stats){
+        .mean = mean, .var = mean + at->out, .partial = partial,
+        .counter = (unsigned *)(partial + kernel_partials(g)) }, t->stream);
+}
+
+// Once to warm up, then the sum of a few; with the kernel for statistics behind
+// each if `stats`. A plan that fails is not an error.
+static int trial_run(struct dnn *d, struct trial *t, const struct dnn_conv *at,
+                     cudnnBackendDescriptor_t plan, bool stats, float *millis,
                      struct error *err)
 {
-    int rc = execute(d, plan, t->x, t->w, t->y, t->workspace, t->stream, err);
+    struct dnn_data data = t->at;
+    int rc = 0;
 
-    if (rc)
-        return rc;
-    CUDA_TRY(cudaEventRecord(t->begin, t->stream));
-    for (int i = 0; i < REPEATS && !rc; i++)
-        rc = execute(d, plan, t->x, t->w, t->y, t->workspace, t->stream, err);
+    if (stats)
+        data.sums = NULL;
+    for (int i = 0; i <= REPEATS && !rc; i++) {
+        if (i == 1)
+            CUDA_TRY(cudaEventRecord(t->begin, t->stream));
+        rc = execute(d, plan, data, at->out, t->stream, err);
+        if (stats)
+            run_stats(t, at);
+    }
     if (rc)
         return rc;
     CUDA_TRY(cudaEventRecord(t->end, t->stream));
@@ -198,26 +246,31 @@ out:
     return rc;
 }
 
-// The fastest of the plans; cuDNN's first guess if there is no room to try.
+// The fastest of the plans; -1 if there is no room to try. With stats, -1 also
+// where `plain`, which has none, and a kernel for them are faster.
 static int fastest(struct dnn *d, const struct dnn_conv *at,
+                   const struct dnn_plan *plain,
                    cudnnBackendDescriptor_t *plans, int n)
 {
     struct trial t = { 0 };
     struct error ignored = { 0 };
-    size_t workspace = 0;
+    size_t workspace = plain ? plain->workspace : 0;
     float best = -1, millis;
-    int choice = 0;
+    int choice = -1;
 
     for (int i = 0; i < n; i++)
         if (dnn_graph_workspace(plans[i]) > workspace)
             workspace = dnn_graph_workspace(plans[i]);
-    if (trial_open(&t, at, workspace, &ignored) == 0)
+    if (trial_open(&t, at, workspace, &ignored) == 0) {
+        if (plain && trial_run(d, &t, at, plain->plan, true, &best, &ignored))
+            n = 0;                      // nothing to compare with
         for (int i = 0; i < n; i++)
-            if (trial_run(d, &t, plans[i], &millis, &ignored) == 0 &&
-                (best < 0 || millis < best)) {
+            if (trial_run(d, &t, at, plans[i], false, &millis,
+                          &ignored) == 0 && (best < 0 || millis < best)) {
                 best = millis;
                 choice = i;
             }
+    }
     trial_close(&t);
     return choice;
 }
@@ -231,8 +284,8 @@ static void choose(struct dnn *d, const struct dnn_conv *at,
     int choice = 0;
 
     if (n > 1 && first && dnn_cache_put(p->key, first)) {
-        choice = fastest(d, at, plans, n);
-        char *text = dnn_graph_text(plans[choice]);
+        choice = fastest(d, at, NULL, plans, n);
+        char *text = choice > 0 ? dnn_graph_text(plans[choice]) : NULL;
         if (!text || !dnn_cache_put(p->key, text))
             choice = 0;                 // as the file says
         free(text);
@@ -266,6 +319,43 @@ static int build(struct dnn *d, const struct dnn_conv *at, struct dnn_plan *p,
     return 0;
 }
 
+// With statistics; p->plan stays NULL where that is not worth it, or where the
+// choice cannot be kept. Then the file says so, and it is not tried again.
+static int build_stats(struct dnn *d, const struct dnn_conv *at,
+                       struct dnn_plan *p, struct error *err)
+{
+    static const char none[] = "none";
+    const struct dnn_plan *plain = NULL;
+    cudnnBackendDescriptor_t plans[CANDIDATES];
+    struct dnn_conv without = *at;
+    struct error ignored = { 0 };
+    char *text = dnn_cache_get(p->key);
+    int n = 0, choice = -1;
+
+    if (text || !dnn_cache_put(p->key, none)) {
+        if (text && strcmp(text, none) != 0)
+            p->plan = dnn_graph_plan(&d->target, text);
+        free(text);
+        return 0;
+    }
+    without.stats = false;
+    int rc = dnn_choose(d, &without, &plain, err);
+    if (rc)
+        return rc;
+    if (dnn_graph_new(&d->target, at, &p->graph, &ignored) == 0)
+        n = dnn_graph_plans(&d->target, p->graph, at, CANDIDATES, plans);
+    if (n > 0)
+        choice = fastest(d, at, plain, plans, n);
+    text = choice >= 0 ? dnn_graph_text(plans[choice]) : NULL;
+    if (text && dnn_cache_put(p->key, text))
+        p->plan = plans[choice];
+    free(text);
+    for (int i = 0; i < n; i++)
+        if (plans[i] != p->plan)
+            cudnnBackendDestroyDescriptor(plans[i]);
+    return 0;
+}
+
 int dnn_choose(struct dnn *d, const struct dnn_conv *at,
                const struct dnn_plan **out, struct error *err)
 {
@@ -278,18 +368,18 @@ int dnn_choose(struct dnn *d, const struct dnn_conv *at,
     for (*out = d->plans; *out; *out = (*out)->next)
         if (strcmp((*out)->key, p->key) == 0) {
             free(p);
+            *out = (*out)->plan ? *out : NULL;
             return 0;
         }
-    p->next = d->plans;                 // closed with the others, whatever
-    d->plans = p;                       // becomes of it
-    rc = build(d, at, p, err);
+    rc = at->stats ? build_stats(d, at, p, err) : build(d, at, p, err);
     if (rc) {
-        d->plans = p->next;
-        dnn_graph_free(p->graph);
-        free(p);
+        drop(p);
         return rc;
     }
-    p->workspace = dnn_graph_workspace(p->plan);
-    *out = p;
+    p->out = at->out;
+    p->workspace = p->plan ? dnn_graph_workspace(p->plan) : 0;
+    p->next = d->plans;
+    d->plans = p;
+    *out = p->plan ? p : NULL;
     return 0;
 }

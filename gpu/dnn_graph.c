@@ -11,7 +11,7 @@
 
 typedef cudnnBackendDescriptor_t desc;
 
-enum { MAX_DESCS = 8 };                 // of one convolution's graph
+enum { MAX_DESCS = 9 };                 // of one convolution's graph
 enum { MAX_CONFIGS = 64, MAX_NOTES = 16 };
 static const size_t MAX_WORKSPACE = (size_t)1 << 30;    // bytes
 
@@ -149,7 +149,31 @@ static const struct pass {
         CUDNN_ATTR_OPERATION_CONVOLUTION_BWD_FILTER_BETA },
 };
 
-static desc operation(struct dnn_graph *g, const struct dnn_conv *at)
+// Sums of y and of its squares by channel, in float32.
+static desc statistics(struct dnn_graph *g, const struct dnn_conv *at, desc y)
+{
+    desc sum = tensor(g, DNN_SUM, ELEM_F32, 1, at->out, 1, 1);
+    desc squares = tensor(g, DNN_SQUARES, ELEM_F32, 1, at->out, 1, 1);
+    desc d = make(g, CUDNN_BACKEND_OPERATION_GEN_STATS_DESCRIPTOR, "sums");
+    cudnnBackendAttributeType_t type = CUDNN_TYPE_BACKEND_DESCRIPTOR;
+    cudnnGenStatsMode_t mode = CUDNN_GENSTATS_SUM_SQSUM;
+    cudnnDataType_t math = CUDNN_DATA_FLOAT;
+
+    set(g, d, CUDNN_ATTR_OPERATION_GENSTATS_MODE, CUDNN_TYPE_GENSTATS_MODE, 1,
+        &mode, "sums");
+    set(g, d, CUDNN_ATTR_OPERATION_GENSTATS_MATH_PREC, CUDNN_TYPE_DATA_TYPE, 1,
+        &math, "sums");
+    set(g, d, CUDNN_ATTR_OPERATION_GENSTATS_XDESC, type, 1, &y, "sums");
+    set(g, d, CUDNN_ATTR_OPERATION_GENSTATS_SUMDESC, type, 1, &sum, "sums");
+    set(g, d, CUDNN_ATTR_OPERATION_GENSTATS_SQSUMDESC, type, 1, &squares,
+        "sums");
+    finish(g, d, "sums");
+    return d;
+}
+
+// ops[0], and ops[1] when there are sums to be made; how many.
+static int operations(struct dnn_graph *g, const struct dnn_conv *at,
+                      desc ops[2])
 {
     const struct pass *pass = &passes[at->pass];
     desc x = tensor(g, DNN_X, at->elem, at->n, at->c, at->h, at->w);
@@ -166,19 +190,23 @@ static desc operation(struct dnn_graph *g, const struct dnn_conv *at)
     set(g, d, pass->alpha, CUDNN_TYPE_FLOAT, 1, &one, pass->name);
     set(g, d, pass->beta, CUDNN_TYPE_FLOAT, 1, &zero, pass->name);
     finish(g, d, pass->name);
-    return d;
+    ops[0] = d;
+    if (at->stats)
+        ops[1] = statistics(g, at, y);
+    return 1 + at->stats;
 }
 
 int dnn_graph_new(const struct dnn_target *t, const struct dnn_conv *at,
                   struct dnn_graph **out, struct error *err)
 {
     struct dnn_graph *g = xcalloc(1, sizeof *g);
-    desc op = operation(g, at);
+    desc ops[2] = { NULL, NULL };
+    int n = operations(g, at, ops);
 
     *out = NULL;
     g->graph = make(g, CUDNN_BACKEND_OPERATIONGRAPH_DESCRIPTOR, "graph");
     set(g, g->graph, CUDNN_ATTR_OPERATIONGRAPH_OPS,
-        CUDNN_TYPE_BACKEND_DESCRIPTOR, 1, &op, "graph");
+        CUDNN_TYPE_BACKEND_DESCRIPTOR, n, ops, "graph");
     if (t->handle)
         set(g, g->graph, CUDNN_ATTR_OPERATIONGRAPH_HANDLE, CUDNN_TYPE_HANDLE, 1,
             &t->handle, "graph");
@@ -204,8 +232,8 @@ void dnn_graph_free(struct dnn_graph *g)
 
 void dnn_conv_text(const struct dnn_conv *at, char *out, size_t size)
 {
-    snprintf(out, size, "%s %s n%d c%d h%d w%d out%d rows%d cols%d k%d "
-             "stride%d pad%d", passes[at->pass].name,
+    snprintf(out, size, "%s%s %s n%d c%d h%d w%d out%d rows%d cols%d k%d "
+             "stride%d pad%d", passes[at->pass].name, at->stats ? " sums" : "",
              at->elem == ELEM_BF16 ? "bf16" : at->tf32 ? "tf32" : "f32",
              at->n, at->c, at->h, at->w, at->out, at->rows, at->cols, at->k,
              at->stride, at->pad);

@@ -12,7 +12,7 @@ struct dnn_target {
     cudnnBackendDescriptor_t properties;
 };
 
-enum { DNN_X = 1, DNN_W, DNN_Y };       // ids of the tensors
+enum { DNN_X = 1, DNN_W, DNN_Y, DNN_SUM, DNN_SQUARES, DNN_IDS };   // of tensors
 
 // Properties from cuDNN's JSON; NULL with err. Caller destroys.
 cudnnBackendDescriptor_t dnn_properties(const char *json, struct error *err);

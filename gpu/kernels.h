@@ -73,6 +73,10 @@ struct norm_stats {
 };
 void launch_norm_stats(const void *x, struct grid g, struct norm_stats s,
                        cudaStream_t stream);
+// The same from sums (2, c) over g's rows, of x and of x * x: what a
+// convolution's epilogue makes. partial and counter are not used.
+void launch_norm_finish(const float *sums, struct grid g, struct norm_stats s,
+                        cudaStream_t stream);
 
 // What normalising needs of a channel, (c) each.
 struct norm_scale {

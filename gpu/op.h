@@ -73,6 +73,8 @@ struct gpu_plan {
     struct buffer  **late;              // by val: the last term of its
                                         // gradient, which its producer adds
                                         // when it reads it; or NULL
+    struct buffer  **sums;              // by val: of a convolution's output,
+                                        // which it makes in passing; or NULL
     struct buffer   *buffers;
     size_t           room_bytes[ROOMS], stage_bytes;
     void            *block[ROOMS];

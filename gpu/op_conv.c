@@ -12,17 +12,24 @@ struct state {
     struct buffer *partial;             // of the bias's gradient
 };
 
-static void choose(struct gpu_plan *p, struct group *g, enum dnn_pass pass)
+static struct dnn_conv shape_of(const struct gpu_plan *p, const struct group *g,
+                                enum dnn_pass pass)
 {
     struct conv conv = plan_node(p, g)->at.conv;
     const struct buffer *x = p->value[g->in[0]], *y = p->value[g->out];
-    struct state *st = g->state;
-    struct dnn_conv at = {
+
+    return (struct dnn_conv){
         .pass = pass, .elem = x->elem, .tf32 = p->store->tf32,
         .n = x->shape.n, .c = x->c, .h = x->shape.h, .w = x->shape.w,
         .out = y->c, .rows = y->shape.h, .cols = y->shape.w,
         .k = conv.k, .stride = conv.stride, .pad = conv.pad,
     };
+}
+
+static void choose(struct gpu_plan *p, struct group *g, enum dnn_pass pass)
+{
+    struct state *st = g->state;
+    struct dnn_conv at = shape_of(p, g, pass);
 
     if (p->err.code ||
         dnn_choose(p->store->dnn, &at, &st->plan[pass], &p->err) != 0)
@@ -31,12 +38,37 @@ static void choose(struct gpu_plan *p, struct group *g, enum dnn_pass pass)
                                      ROOM_STAGE);
 }
 
+// In bf16 a norm's statistics can be made while the convolution writes. (In
+// float32 they would be less exact than those of norm.cu, which take the mean
+// away before they square; in bf16 the numbers themselves are rounded more.)
+static bool choose_stats(struct gpu_plan *p, struct group *g)
+{
+    const struct graph *graph = p->base.graph;
+    struct state *st = g->state;
+    struct dnn_conv at = shape_of(p, g, DNN_FORWARD);
+    const struct dnn_plan *plan = NULL;
+    int reader = plan_only_reader(graph, g->out);
+
+    if (p->err.code || at.elem != ELEM_BF16 || reader < 0 ||
+        graph->nodes[reader].op != OP_NORM || plan_node(p, g)->at.conv.bias)
+        return false;
+    at.stats = true;
+    if (dnn_choose(p->store->dnn, &at, &plan, &p->err) != 0 || !plan)
+        return false;
+    st->plan[DNN_FORWARD] = plan;
+    st->workspace[DNN_FORWARD] = plan_bytes(p, dnn_workspace(plan), ROOM_STAGE);
+    p->sums[g->out] = plan_bytes(p, 2 * (size_t)at.out * sizeof(float),
+                                 ROOM_KEEP);
+    return true;
+}
+
 static void conv_setup(struct gpu_plan *p, struct group *g)
 {
     struct state *st = g->state = xcalloc(1, sizeof *st);
     const struct buffer *y = plan_output(p, g);
 
-    choose(p, g, DNN_FORWARD);
+    if (!choose_stats(p, g))
+        choose(p, g, DNN_FORWARD);
     choose(p, g, DNN_DW);
     if (p->grad[g->in[0]]) {
         choose(p, g, DNN_DX);
@@ -55,9 +87,12 @@ static void run(struct gpu_plan *p, struct group *g, enum dnn_pass pass,
 {
     struct state *st = g->state;
 
+    struct dnn_data at = { .x = x, .w = w, .y = y,
+        .sums = pass == DNN_FORWARD ? data_of(p->sums[g->out]) : NULL,
+        .workspace = data_of(st->workspace[pass]) };
+
     if (!p->err.code)
-        dnn_run(p->store->dnn, st->plan[pass], x, w, y,
-                data_of(st->workspace[pass]), stream, &p->err);
+        dnn_run(p->store->dnn, st->plan[pass], at, stream, &p->err);
 }
 
 static void conv_forward(struct gpu_plan *p, struct group *g)

@@ -72,7 +72,11 @@ static void statistics(struct gpu_plan *p, struct group *g)
         to.running_mean = store_value(p->store, p->base.graph, n->param[MEAN]);
         to.running_var = store_value(p->store, p->base.graph, n->param[VAR]);
     }
-    launch_norm_stats(x->data, plan_grid(x), to, plan_stream(p));
+    if (p->sums[g->in[0]])
+        launch_norm_finish(p->sums[g->in[0]]->data, plan_grid(x), to,
+                           plan_stream(p));
+    else
+        launch_norm_stats(x->data, plan_grid(x), to, plan_stream(p));
 }
 
 static void norm_forward(struct gpu_plan *p, struct group *g)

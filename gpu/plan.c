@@ -177,6 +177,7 @@ static void gpu_destroy(struct plan *plan)
     free(p->value);
     free(p->grad);
     free(p->late);
+    free(p->sums);
     schedule_clear(&p->schedule);
     if (!p->shares)
         store_free(p->store);
@@ -208,6 +209,7 @@ static void set_up(struct gpu_plan *p)
     p->value = xcalloc((size_t)g->n_values, sizeof(struct buffer *));
     p->grad = xcalloc((size_t)g->n_values, sizeof(struct buffer *));
     p->late = xcalloc((size_t)g->n_values, sizeof(struct buffer *));
+    p->sums = xcalloc((size_t)g->n_values, sizeof(struct buffer *));
     schedule_build(g, lo, p->base.opts.keep_all, &p->schedule);
     free(lo);
     tap_open(p);

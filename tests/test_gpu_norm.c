@@ -126,6 +126,40 @@ static void test_statistics(void **state)
     }
 }
 
+// From sums in float, as a convolution's epilogue makes them. A float's
+// rounding, of squares that are some times the variance: offsets are small.
+static void check_from_sums(struct grid g)
+{
+    struct norm t = norm_new(g, 1, 0);
+    int c = g.c;
+    float *sums = xcalloc(2 * (size_t)c, sizeof *sums);
+    double *run_var = doubles((size_t)c);
+
+    for (size_t i = 0; i < t.n; i++) {
+        sums[i % (size_t)c] += t.x.x[i];
+        sums[(size_t)c + i % (size_t)c] += t.x.x[i] * t.x.x[i];
+    }
+    for (int i = 0; i < c; i++)
+        run_var[i] = 0.9 * t.run_var.x[i] + 0.1 * t.true_var[i] *
+                     (double)g.rows / (double)(g.rows - 1);
+    launch_norm_finish(sums, g, (struct norm_stats){
+        .mean = t.mean.inside, .var = t.var.inside, .rate = 0.1f,
+        .running_mean = t.run_mean.inside, .running_var = t.run_var.inside },
+        NULL);
+    array_is(&t.mean, copy(t.true_mean, c), 1e-4, 1, "mean");
+    array_is(&t.var, copy(t.true_var, c), 1e-4, 1e-3, "variance");
+    array_is(&t.run_var, run_var, 1e-4, 1e-3, "running variance");
+    free(sums);
+    norm_free(&t);
+}
+
+static void test_statistics_from_sums(void **state)
+{
+    (void)state;
+    for (int i = 0; i < GRIDS; i++)
+        check_from_sums(grids[i]);
+}
+
 static void test_a_constant_has_no_variance(void **state)
 {
     struct grid g = { ELEM_F32, 700, 12 };
@@ -355,6 +389,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_statistics),
+        cmocka_unit_test(test_statistics_from_sums),
         cmocka_unit_test(test_a_constant_has_no_variance),
         cmocka_unit_test(test_normalise_add_relu),
         cmocka_unit_test(test_nan_stays_nan),

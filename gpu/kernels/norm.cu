@@ -33,10 +33,10 @@ __device__ static inline size_t rows_of(struct columns a, int range)
     return left < a.rows_per_block ? left : a.rows_per_block;
 }
 
-__device__ static void finish_stats(struct columns a, struct norm_stats s,
-                                    int c, double2 sum)
+__device__ static void finish_stats(size_t rows, struct norm_stats s, int c,
+                                    double2 sum)
 {
-    double n = (double)a.rows, mean = sum.x / n;
+    double n = (double)rows, mean = sum.x / n;
     double var = sum.y / n - mean * mean;
 
     if (var < 0)
@@ -91,7 +91,7 @@ norm_stats_kernel(const T *x, struct columns a, struct norm_stats s)
         double n = (double)rows_of(a, range);
         double mean = __ldcg(from), squared = __ldcg(from + 1);
         return make_double2(n * mean, squared + n * mean * mean);
-    }, [=](int c, double2 sums) { finish_stats(a, s, c, sums); });
+    }, [=](int c, double2 sums) { finish_stats(a.rows, s, c, sums); });
 }
 
 extern "C" void launch_norm_stats(const void *x, struct grid g,
@@ -104,6 +104,21 @@ extern "C" void launch_norm_stats(const void *x, struct grid g,
         launch(norm_stats_kernel<T, decltype(v)::value>, grid_of(a),
                block_of(a), stream, (const T *)x, a, s);
     });
+}
+
+// A thread a channel.
+__global__ void __launch_bounds__(THREADS)
+norm_finish_kernel(const float *sums, size_t rows, int c, struct norm_stats s)
+{
+    for (size_t i = first_thread(); i < (size_t)c; i += all_threads())
+        finish_stats(rows, s, (int)i, make_double2(sums[i], sums[c + i]));
+}
+
+extern "C" void launch_norm_finish(const float *sums, struct grid g,
+                                   struct norm_stats s, cudaStream_t stream)
+{
+    launch(norm_finish_kernel, blocks_for((size_t)g.c), dim3(THREADS), stream,
+           sums, g.rows, g.c, s);
 }
 
 // ---- normalising ------------------------------------------------------------
