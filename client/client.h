@@ -74,6 +74,7 @@ int command_profile(struct client *c);
 int command_verdict(struct client *c);
 int command_compare(struct client *c);
 int command_group(struct client *c);
+int command_probe(struct client *c);
 int command_log(struct client *c);
 int command_cancel(struct client *c);
 int command_pause(struct client *c);

@@ -79,6 +79,10 @@ static const struct opt profile_opts[] = {
 static const struct opt compare_opts[] = {
     GROUP_OPT("each set of this group over its first one, instead of ID ID"),
     RECORD_OPTS};
+static const struct opt probe_opts[] = {
+    {.name = "layers", .value = "GLOBS",
+     .help = "such as conv1,layer3.*; else all that were probed"},
+    {.name = "step", .value = "STEP", .help = "the probe before this step"}};
 static const struct opt models_opts[] = {
     {.name = "skip", .negatable = true, .help = "with skip connections or not"},
     {.name = "norm", .value = "batch|none", .help = "normalisation"},
@@ -107,6 +111,9 @@ const struct command commands[] = {
      .run = command_profile, OPTS(profile_opts)},
     {"verdict", "ID", 1, 1, "is it training well, and why",
      .run = command_verdict, .more = "Exits with 0 if it is healthy, else 1."},
+    {"probe", "ID", 1, 1, "how the images of a batch agree, by layer",
+     .run = command_probe, OPTS(probe_opts), .more =
+     "Of the last probe; jobs make some with submit --probe epochs."},
     {"compare", "ID ID", 0, 2, "norms of one job over another's",
      .run = command_compare, OPTS(compare_opts), .more =
      "Three or more jobs a side are compared as runs: 1,2,3 4,5,6."},

@@ -403,7 +403,9 @@ void job_spec_set(json_t *spec, const char *path, json_t *value)
 
 json_t *job_option_value(const struct job_field *f, const char *text)
 {
-    bool word = f->kind == &kind_layers && *text && !strchr(text, ',');
+    bool word = !strchr(text, ',') &&
+                ((f->kind == &kind_layers && *text) ||
+                 (f->kind == &kind_probe && (*text < '0' || *text > '9')));
     if (f->kind->text || word)
         return json_string(text);
     json_t *v = json_loads(text, JSON_DECODE_ANY, NULL);

@@ -79,6 +79,12 @@ struct job {
         unsigned quantities;            // bits 1 << QUANTITY_
         int      samples;               // per layer and epoch; 0 = all
         bool     early_steps;
+        struct job_probe {
+            bool    epochs;             // before the first step of each
+            int64_t steps[JOB_MAX_LIST];        // of the run, from 0
+            int     n_steps;
+        } probe;
+        int      probe_images;
     } record;
     struct {
         int  every, keep;               // epochs; the newest that stay

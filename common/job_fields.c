@@ -138,6 +138,14 @@ const struct job_field job_table[] = {
     { "record.early_steps", .option = "--early-steps", FLAG,
       AT(record.early_steps), .fallback = "true",
       .help = "keep steps 0,1,2,3,5,8,13,... of epoch 1 whole" },
+    { "record.probe", .option = "--probe", .kind = &kind_probe,
+      AT(record.probe), RANGE(0, 9007199254740991), .fallback = "\"none\"",
+      .help = "when to look how the images of a fixed batch agree, before the "
+      "first step of each epoch or before these steps of the run "
+      "(quantities.md)" },
+    { "record.probe_images", .option = "--probe-images", .kind = &kind_integer,
+      AT(record.probe_images), RANGE(2, 64), .fallback = "8",
+      .help = "images of that batch; a probe costs as many passes over it" },
 
     { "checkpoint.every", .option = "--checkpoint-every",
       .kind = &kind_integer, AT(checkpoint.every), RANGE(0, 100000),

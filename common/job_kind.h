@@ -29,7 +29,7 @@ extern const struct job_kind kind_word, kind_word_text, kind_integer,
     kind_optional, kind_real, kind_bool, kind_triple, kind_name, kind_skip,
     kind_root, kind_group, kind_path, kind_validation, kind_layers,
     kind_quantities, kind_samples, kind_device, kind_after,
-    kind_init;
+    kind_init, kind_probe;
 
 // "a whole number from 2 to 4096", "one of sgd, adam, adamw". Caller frees.
 char *job_kind_wants(const struct job_field *f);

@@ -159,6 +159,13 @@ static json_t *any_after(const struct job_field *f)
     return list_of(range("integer", f), 0, JOB_MAX_LIST);
 }
 
+static json_t *any_probe(const struct job_field *f)
+{
+    return either(json_pack("{s:s, s:o}", "type", "string", "enum",
+                            words_of("none|epochs")),
+                  list_of(range("integer", f), 0, JOB_MAX_LIST), NULL);
+}
+
 // How each kind of value is described; a new kind is one row.
 static const struct {
     const struct job_kind *kind;
@@ -173,7 +180,7 @@ static const struct {
     { &kind_validation, any_validation },
     { &kind_layers, any_layers },       { &kind_quantities, any_quantities },
     { &kind_samples, any_samples },     { &kind_device, any_device },
-    { &kind_after, any_after },         { &kind_init, any_init },
+    { &kind_after, any_after },         { &kind_probe, any_probe },         { &kind_init, any_init },
 };
 
 // Of one field; a kind without a row may be anything.

@@ -12,6 +12,7 @@
 #include "common/event.h"
 #include "common/mem.h"
 #include "daemon/history_pack.h"
+#include "daemon/history_probe.h"
 
 enum { MAX_EARLY = 1024, MAX_LAYERS = 4096 };
 
@@ -72,6 +73,7 @@ static void clear(struct history *h)
         epoch_clear(h, &h->epochs[i]);
     epoch_clear(h, &h->live);
     early_clear(h);
+    history_probes_clear(h);
     for (int i = 0; i < h->n_series; i++)
         free(h->series[i].layer);
     for (int i = 0; i < h->n_layers; i++)
@@ -436,6 +438,8 @@ int history_add(struct history *h, const char *line, size_t len,
         rc = add_epoch(h, event, err);
     else if (!strcmp(type, "live"))
         rc = add_live(h, event, err);
+    else if (!strcmp(type, "probe"))
+        rc = history_probe_add(h, event, err);
     else if (!strcmp(type, "interrupted"))
         epoch_clear(h, &h->live);
     else if (event_is_last(type))

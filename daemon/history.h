@@ -70,6 +70,20 @@ struct early_step {
     int     n_values;
 };
 
+// How the images of a fixed batch agreed about a layer's weight, before a step
+// of the run; docs/quantities.md.
+enum { PROBE_NUMBERS = 3 };
+extern const char *const probe_names[PROBE_NUMBERS];    // cosine confusion snr
+struct probe_layer { char *name; double numbers[PROBE_NUMBERS]; };
+
+struct history_probe {
+    int     epoch, images;
+    int64_t step;
+    double  loss, seconds;
+    struct probe_layer *layers;
+    int                 n_layers;
+};
+
 // What the network is, as far as the views' rules and theory go.
 struct history_net {
     bool known;                     // `started` had a spec
@@ -91,6 +105,8 @@ struct history {
     struct history_epoch  live;     // the one in progress; epoch 0 = none
     struct early_step    *early;
     int                   n_early;
+    struct history_probe *probes;   // by step
+    int                   n_probes;
     size_t                bytes;    // held, all told
     size_t                max_bytes;    // HISTORY_MAX_BYTES, but for tests
 };

@@ -21,7 +21,7 @@ static json_t *links(int64_t id)
 {
     static const char *const names[] = { "events", "log", "gradients",
                                          "histograms", "profile", "metrics",
-                                         "verdict" };
+                                         "verdict", "probe" };
     char *self = xasprintf("/api/v1/jobs/%" PRId64, id);
     json_t *all = json_pack("{s:s}", "self", self);
 

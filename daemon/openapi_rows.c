@@ -101,6 +101,9 @@ const struct operation openapi_rows[] = {
       "epochs", "", 200, "str" },
     { JOB "/metrics.columns", "get", "getMetricsColumns",
       "The same, column by column", "epochs", "", 200, "Columns" },
+    { JOB "/probe", "get", "getProbe",
+      "How the images of a fixed batch agree, by layer", "layers", "", 200,
+      "Probes" },
     { API "/compare", "get", "compareJobs", "Jobs against each other, by layer",
       "jobs against " QUANTITY, "", 200, "Comparison" },
     { API "/sweeps", "post", "submitSweep", "Queues a job for every "
@@ -218,6 +221,10 @@ const struct operation_type openapi_types[] = {
     { "StepLoss", "epoch:int step:int loss:num?" },
     { "Comparison", "jobs:[int] against:[int]? quantity:str epochs:[int] "
       "unit:step|run layers:{LayerComparison} summary:str" },
+    { "Probes", "job:int probes:[Probe]" },
+    { "Probe", "epoch:int step:int images:int loss:num? seconds:num? "
+      "layers:{ProbeLayer}" },
+    { "ProbeLayer", "cosine:num? confusion:num? snr:num?" },
     { "SweepSpec", "spec:JobSpec sweep:{[any]}" },
     { "Sweep", "group:str jobs:[Job]" },
     { "SweepPlan", "group:str specs:[StoredSpec]" },

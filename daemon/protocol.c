@@ -90,6 +90,18 @@ static int check_checkpoint(struct protocol *p, const json_t *event,
     return 0;
 }
 
+static int check_probe(struct protocol *p, const json_t *event,
+                       struct error *err)
+{
+    (void)p;
+    if (!json_is_integer(json_object_get(event, "epoch")) ||
+        !json_is_integer(json_object_get(event, "step")) ||
+        !json_is_object(json_object_get(event, "layers")))
+        return fail(err, ERR_SPEC, "a probe event without epoch, step or "
+                    "layers");
+    return 0;
+}
+
 // What a worker may say; `early` may also come before `started`.
 static const struct rule {
     const char     *type;
@@ -101,6 +113,7 @@ static const struct rule {
     { "live",       false, NULL },
     { "epoch",      false, check_epoch },
     { "checkpoint", false, check_checkpoint },
+    { "probe",      false, check_probe },
     { "warning",    true,  NULL },
     { "finished",   false, check_finished },
     { "failed",     true,  check_failed },

@@ -67,6 +67,7 @@ const struct route http_routes[] = {
     { JOB "/metrics",    JSON, .get = routes_job_metrics },
     { JOB "/metrics.csv", CSV, .get = routes_job_metrics_csv },
     { JOB "/metrics.columns", JSON, .get = routes_job_metrics_columns },
+    { JOB "/probe",      JSON, .get = routes_probe },
     { API "/compare",    JSON, .get = routes_compare },
     { API "/sweeps",     JSON, .post = routes_sweep },
     { API "/groups/{word}", JSON, .get = routes_group },

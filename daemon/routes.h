@@ -50,7 +50,7 @@ handler routes_gradients, routes_gradients_csv, routes_gradients_columns,
         routes_histograms, routes_histograms_csv, routes_histograms_columns,
         routes_profile, routes_profile_csv, routes_profile_columns,
         routes_job_metrics, routes_job_metrics_csv, routes_job_metrics_columns,
-        routes_verdict;
+        routes_verdict, routes_probe;
 
 // routes_compare.c: of several jobs.
 handler routes_compare, routes_group_compare;

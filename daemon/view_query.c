@@ -156,8 +156,9 @@ static const struct param params[] = {
     { "quantity", RECORDS, set_quantity,
       "one of grad_out, grad_w, weight, grad_rms, update, act_mean, act_std, "
       "act_zeros, weight_grad, grad_sample, branch_share" },
-    { "layers", RECORDS, set_layers, "all, notebook, or at most 256 names or "
-      "globs of layers, 1 to 128 characters each, separated by commas" },
+    { "layers", RECORDS | 1 << VIEW_PROBE, set_layers, "all, notebook, or at "
+      "most 256 names or globs of layers, 1 to 128 characters each, separated "
+      "by commas" },
     { "epochs", RECORDS | 1 << VIEW_METRICS, set_epochs, "at most 256 epochs "
       "or ranges from 1 to 999999999 or last, as in 1,3-5,last" },
     { "bins", 1 << VIEW_HISTOGRAMS, set_bins,

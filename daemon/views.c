@@ -19,6 +19,8 @@ const struct view_row view_rows[VIEW_COUNT] = {
     [VIEW_METRICS]    = { "metrics",    view_metrics },
     [VIEW_VERDICT]    = { "verdict",    view_verdict },
     [VIEW_COMPARE]    = { "compare",    NULL },
+    [VIEW_GROUP]      = { "group",      NULL },
+    [VIEW_PROBE]      = { "probe",      view_probe },
 };
 
 /* ---- gradients ---- */

@@ -16,7 +16,8 @@
 enum { VIEW_MAX_LIST = 256, VIEW_MAX_JOBS = 32 };
 
 enum view { VIEW_GRADIENTS, VIEW_HISTOGRAMS, VIEW_PROFILE, VIEW_METRICS,
-            VIEW_VERDICT, VIEW_COMPARE, VIEW_GROUP, VIEW_COUNT };
+            VIEW_VERDICT, VIEW_COMPARE, VIEW_GROUP,
+            VIEW_PROBE, VIEW_COUNT };
 
 struct epoch_range { int first, last; };        // VIEW_LAST = the newest
 enum { VIEW_LAST = INT32_MAX };
@@ -55,7 +56,7 @@ void view_query_clear(struct view_query *q);
 typedef json_t *view_function(const struct history *h,
                               const struct view_query *q, struct error *err);
 view_function view_gradients, view_histograms, view_profile, view_metrics,
-              view_verdict;
+              view_verdict, view_probe;
 
 // The rows behind the names, for routes: "gradients" and its function; NULL for
 // compare and group, which are about several jobs (compare.h).

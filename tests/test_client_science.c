@@ -86,6 +86,29 @@ static void test_compare(void **state)
     }
 }
 
+static void test_probe(void **state)
+{
+    (void)state;
+    static const char answer[] = JSON("{\"job\": 7, \"probes\": [{\"epoch\": "
+        "1, \"step\": 0, \"images\": 8, \"seconds\": 0.5, \"layers\": "
+        "{\"fc\": {\"cosine\": 0.25, \"confusion\": -0.5, \"snr\": null}}}, "
+        "{\"epoch\": 2, \"step\": 40, \"images\": 8, \"seconds\": 0.5, "
+        "\"layers\": {}}]}");
+    struct canned s = {.answers = {answer}, .n_answers = 1};
+    RUN(&s, "probe", "7", "--layers", "fc", "--step", "0");
+    assert_int_equal(r.status, 0);
+    assert_has(s.requests[0], "GET /api/v1/jobs/7/probe?layers=fc HTTP");
+    assert_has(r.out, "before step 0 (epoch 1), 8 images, 0.5 s\n");
+    assert_has(r.out, "fc      0.250     -0.500    -");
+    struct canned last = {.answers = {answer}, .n_answers = 1};
+    RUN(&last, "probe", "7");
+    assert_has(r.out, "before step 40 (epoch 2)");
+    struct canned none = {.answers = {answer}, .n_answers = 1};
+    RUN(&none, "probe", "7", "--step", "3");
+    assert_int_equal(r.status, 1);
+    assert_has(r.err, "there is no such probe");
+}
+
 #define JOBS(n) "{\"id\": " #n "}"
 
 static void test_sweep(void **state)
@@ -163,6 +186,7 @@ int main(void)
         cmocka_unit_test(test_verdict),
         cmocka_unit_test(test_healthy_is_a_yes),
         cmocka_unit_test(test_compare),
+        cmocka_unit_test(test_probe),
         cmocka_unit_test(test_sweep),
         cmocka_unit_test(test_wrong_sweeps),
         cmocka_unit_test(test_group),

@@ -7,6 +7,7 @@
 
 #include <math.h>
 #include <stdio.h>
+#include "daemon/views.h"
 #include "tests/event_lines.h"
 
 static void add(struct history *h, json_t *event)
@@ -304,10 +305,59 @@ static void test_a_long_job_takes_few_megabytes(void **state)
     history_free(h);
 }
 
+static json_t *probe_event(int step, double cosine)
+{
+    return json_pack("{s:s, s:i, s:i, s:i, s:f, s:n, s:{s:{s:f, s:n}, s:[]}}",
+        "type", "probe", "epoch", 1, "step", step, "images", 8, "loss", 2.5,
+        "seconds", "layers", "conv1", "cosine", cosine, "snr", "odd");
+}
+
+// What is missing is not a number; another attempt's replaces what came before.
+static void test_probes(void **state)
+{
+    (void)state;
+    struct history *h = history_new();
+    size_t empty = history_bytes(h);
+
+    add(h, probe_event(0, 0.25));
+    add(h, probe_event(5, 0.5));
+    add(h, probe_event(9, 0.75));
+    add(h, probe_event(5, -1));
+    assert_int_equal(h->n_probes, 2);
+    const struct history_probe *p = &h->probes[1];
+    assert_int_equal(p->step, 5);
+    assert_true(p->loss == 2.5 && isnan(p->seconds));
+    assert_int_equal(p->n_layers, 2);
+    assert_string_equal(p->layers[0].name, "conv1");
+    assert_true(p->layers[0].numbers[0] == -1);
+    assert_true(isnan(p->layers[0].numbers[1]));
+    assert_true(isnan(p->layers[1].numbers[2]));
+
+    struct view_query q = { .job = 3, .quantity = -1 };
+    json_t *view = view_probe(h, &q, NULL);
+    json_t *probes = json_object_get(view, "probes");
+    json_t *layers = json_object_get(json_array_get(probes, 0), "layers");
+    assert_int_equal(json_array_size(probes), 2);
+    assert_true(json_number_value(json_object_get(json_object_get(layers,
+                "conv1"), "cosine")) == 0.25);
+    json_decref(view);
+
+    add(h, started_event());            // starts over
+    assert_int_equal(h->n_probes, 0);
+    history_free(h);
+    h = history_new();
+    h->max_bytes = empty + 100;
+    assert_int_equal(add_event(h, probe_event(0, 1), &(struct error){ 0 }),
+                     ERR_LIMIT);
+    assert_int_equal(history_bytes(h), empty);
+    history_free(h);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_empty),
+        cmocka_unit_test(test_probes),
         cmocka_unit_test(test_records_are_kept),
         cmocka_unit_test(test_histograms_come_back),
         cmocka_unit_test(test_large_counts_come_back),

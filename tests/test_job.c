@@ -134,10 +134,11 @@ static bool limits_of(const struct job_field *f, double *low, double *high,
 // The field's value made of one number: alone or in a list. Takes x.
 static json_t *shaped(const struct job_field *f, json_t *x)
 {
-    if (f->fallback[0] != '[')
+    bool probe = !strcmp(f->path, "record.probe");
+    if (f->fallback[0] != '[' && !probe)
         return x;
     json_t *list = json_array();
-    int n = strcmp(f->path, "after") ? 3 : 1;
+    int n = strcmp(f->path, "after") && !probe ? 3 : 1;
     for (int i = 0; i < n; i++)
         json_array_append(list, x);
     json_decref(x);
@@ -176,7 +177,7 @@ static void test_limits_are_accepted(void **state)
         }
         tested++;
     }
-    assert_int_equal(tested, 22);      // as many fields have limits
+    assert_int_equal(tested, 24);      // as many fields have limits
 }
 
 static void test_beyond_limits_is_refused(void **state)
@@ -434,6 +435,9 @@ static void test_option_values(void **state)
         { "model.skip", "layer3", "[\"layer3\"]" },
         { "data.mean", "0.5,0.5,1", "[0.5, 0.5, 1]" },
         { "after", "7", "[7]" },
+        { "record.probe", "epochs", "\"epochs\"" },
+        { "record.probe", "0", "[0]" },
+        { "record.probe", "0,10", "[0, 10]" },
     };
     int n;
     const struct job_field *fields = job_fields(&n);

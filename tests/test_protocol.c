@@ -42,6 +42,8 @@ static void what_may_be_said_passes(void **state)
     static const char *const runs[][MOST] = {
         { "{\"type\":\"loading\"," TIME "}", "{\"type\":\"warning\"," TIME "}",
           STARTED, EPOCH(1, true), EPOCH(2, true), DONE },
+        { STARTED, "{\"type\":\"probe\"," TIME ",\"epoch\":1,\"step\":0,"
+          "\"layers\":{}}", EPOCH(1, true), DONE },
         { STARTED, "{\"type\":\"live\"," TIME "}", EPOCH(1, false),
           "{\"type\":\"cancelled\"," TIME "}" },
         { "{\"type\":\"failed\"," TIME ",\"error\":{\"code\":\"data\","
@@ -72,6 +74,8 @@ static void what_may_not_is_named(void **state)
         { { STARTED, EPOCH(1, true), EPOCH(1, true) }, "epoch 1 comes after" },
         { { STARTED, EPOCH(1, false), EPOCH(2, true) }, "was incomplete" },
         { { STARTED, EPOCH(1, 1) }, "without epoch or complete" },
+        { { STARTED, "{\"type\":\"probe\"," TIME ",\"epoch\":1}" },
+          "without epoch, step or layers" },
         { { STARTED, DONE, EPOCH(1, true) }, "after the last" },
         { { STARTED, "{\"type\":\"finished\"," TIME ",\"state\":\"well\"}" },
           "neither" },

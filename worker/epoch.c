@@ -79,14 +79,20 @@ void epoch_live(struct run *r)
     tell_live(&r->tell, &r->progress, r->job, &r->rig, r->record);
 }
 
+// A step of the epoch as one of the run.
+static int64_t of_run(const struct run *r, int64_t s)
+{
+    return (r->progress.epoch - 1) * r->rig.steps_per_epoch + s;
+}
+
 // The lane works, the batch behind the one that is given is filled, and while
 // it takes long a live event tells that somebody is at work.
 static int take_turn(struct run *r, int64_t give, int64_t take)
 {
-    int64_t of_run = (r->progress.epoch - 1) * r->rig.steps_per_epoch + give;
+    int64_t steps = r->rig.steps_per_epoch;
     struct turn turn = {
         .rig = &r->rig, .give = give, .take = take, .err = &r->err,
-        .lr = give < 0 ? 0 : rate_at(r->job, of_run, r->rig.steps_per_epoch),
+        .lr = give < 0 ? 0 : rate_at(r->job, of_run(r, give), steps),
         .result = { .taps = r->result.taps },
     };
     double start = clock_seconds();
@@ -123,12 +129,37 @@ static void note(struct run *r, int64_t s)
         epoch_live(r);
 }
 
+struct probing { struct run *r; int rc; };
+
+static void run_probe(void *arg)        // on the lane
+{
+    struct probing *p = arg;
+    p->rc = prober_take(p->r->prober, run_stopped, p->r, &p->r->err);
+}
+
+// Counts for no rate, as validation.
+static int probe(struct run *r, int64_t step)
+{
+    struct probing p = { .r = r };
+    double start = clock_seconds();
+
+    lane_give(r->lane, run_probe, &p);
+    while (!lane_wait(r->lane, TELL_MOST_S))
+        epoch_live(r);
+    double seconds = clock_seconds() - start;
+    r->progress.probe_seconds += seconds;
+    r->marked += seconds;
+    if (!p.rc)
+        prober_tell(r->prober, &r->tell, r->progress.epoch, step, seconds);
+    return p.rc == ERR_STATE ? 0 : p.rc;    // stopped: the loop sees that too
+}
+
 // All from `first` on, until one says stop. What is on its way then is
 // collected, and recorded: a checkpoint has its updates. Not behind a loss that
 // ends the run: what follows that is not the user's.
 static int take_steps(struct run *r, int64_t first)
 {
-    int64_t given = first, taken = first;
+    int64_t given = first, taken = first, probed = -1;
     int rc = 0;
 
     fill(r, first);
@@ -137,6 +168,15 @@ static int take_steps(struct run *r, int64_t first)
                     !r->bad;
         if (!give && taken == given)
             break;
+        if (give && given != probed &&
+            prober_due(r->prober, r->job, of_run(r, given), given == 0)) {
+            if (taken == given) {       // no update is on its way
+                rc = probe(r, of_run(r, given));
+                probed = given;
+                continue;
+            }
+            give = false;
+        }
         bool take = !give || given - taken >= r->rig.backend->ahead;
         rc = take_turn(r, give ? given : -1, take ? taken : -1);
         if (!rc && take && !r->bad)
@@ -180,7 +220,7 @@ static int finish(struct run *r, double start, double spent)
     struct progress *p = &r->progress;
     bool complete = p->steps == r->rig.steps_per_epoch;
     json_t *quantities = record_quantities(r->record, false);
-    double seconds = clock_seconds() - start;
+    double seconds = clock_seconds() - start - p->probe_seconds;
     double recording = r->tap_seconds + record_seconds(r->record) +
                        r->tell.spent - spent;
 

@@ -4,6 +4,7 @@
 #include "worker/data.h"
 #include "worker/keep.h"
 #include "worker/lane.h"
+#include "worker/prober.h"
 #include "worker/tell.h"
 #include "worker/train.h"
 
@@ -13,6 +14,7 @@ struct run {
     struct data    *data, *validation;  // validation: NULL = none
     struct taps     taps;
     struct rig      rig;
+    struct prober  *prober;             // NULL: the job asks for none
     struct lane    *lane;
     struct record  *record;
     struct tell     tell;

@@ -26,6 +26,14 @@ static bool matches(const char *entry, const char *layer)
     return fnmatch(entry, layer, 0) == 0;
 }
 
+bool taps_want(const struct job *job, const char *layer)
+{
+    for (int e = 0; e < job->record.n_layers; e++)
+        if (matches(job->record.layers[e], layer))
+            return true;
+    return false;
+}
+
 static json_t *problem(const struct job *job, int entry)
 {
     char pointer[64] = "/record/layers";

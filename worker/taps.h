@@ -34,3 +34,5 @@ struct tap_source *taps_apply(const struct taps *t, struct graph *g);
 void taps_values(const struct taps *t, const struct tap_source *sources,
                  const double *measured, double *out);
 void taps_clear(struct taps *t);
+// Whether record.layers chooses the layer.
+bool taps_want(const struct job *job, const char *layer);

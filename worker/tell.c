@@ -181,6 +181,8 @@ void tell_epoch(struct tell *t, const struct progress *p, bool complete,
     set_number(e, "images_per_second", (double)p->images / seconds);
     set_number(e, "duration_seconds", seconds);
     set_number(e, "recording_share", recording_share);
+    if (p->probe_seconds > 0)
+        set_number(e, "probe_seconds", p->probe_seconds);
     set_integer(e, "nonfinite_steps", p->nonfinite_steps);
     json_object_set_new(e, "quantities", quantities);
     if (early)

@@ -28,6 +28,7 @@ struct progress {                       // of an epoch, so far
     double  loss_sum;                   // over images of steps with a finite
     int64_t loss_images;                // loss
     int64_t nonfinite_steps;
+    double  probe_seconds;              // in no other time; 0 = no probe
     double  images_per_second, eta_seconds;     // nan = not known yet
     struct { double loss; int64_t correct, images; } validation;
                                                 // images 0 = there was none

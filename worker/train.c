@@ -110,6 +110,8 @@ static void open_rig(void *run)         // on the lane
     if (rig_open(&r->rig, r->job, &r->taps, &r->err) == 0 &&
         rig_reside(&r->rig, r->data, &r->err) == 0)
         keep_load(&r->keep, &r->rig, r->job->train.seed, &r->err);
+    if (!r->err.code)
+        prober_open(&r->rig, r->job, r->data, &r->prober, &r->err);
 }
 
 static void write_checkpoint(void *run) // on the lane
@@ -121,7 +123,9 @@ static void write_checkpoint(void *run) // on the lane
 
 static void close_rig(void *run)        // on the lane
 {
-    rig_close(&((struct run *)run)->rig);
+    struct run *r = run;
+    prober_close(r->prober, &r->rig);
+    rig_close(&r->rig);
 }
 
 void run_on_lane(struct run *r, lane_call *call)

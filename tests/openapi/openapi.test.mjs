@@ -117,14 +117,14 @@ test('a real job answers as documented', async () => {
   try {
     const { json } = await ask('POST', `${API}/jobs`, { preset: 'tiny',
       model: { arch: 'resnet18', width: 0.0625 }, train: { epochs: 1 },
-      data: { validation: 0.2 } });
+      data: { validation: 0.2 }, record: { probe: [0] } });
     const job = `${API}/jobs/${json.id}`;
     await (await fetch(`${daemon.url}${job}/events`)).text();
     assert.equal((await ask('GET', job)).json.state, 'done');
     for (const below of ['gradients', 'histograms', 'profile', 'verdict', 'metrics?detail=steps',
-      'checkpoints', 'checkpoints/last', 'log'])
+      'probe', 'checkpoints', 'checkpoints/last', 'log'])
       assert.equal((await ask('GET', `${job}/${below}`)).status, 200, below);
-    for (const below of ['checkpoints', 'checkpoints/last'])
+    for (const below of ['checkpoints', 'checkpoints/last', 'probe'])
       assert.equal((await ask('GET', `${job}/${below}`, undefined, { 'If-None-Match': '*' })).status,
         304, below);
     assert.equal((await ask('GET', `${job}/checkpoints/77`)).status, 404);
