@@ -15,6 +15,8 @@ enum {
     MEDIAN_COLUMNS = 10,
     TALL_LAYERS = 8,            // up to so many get two rows each
     CHART_ROWS = 14,            // of the profile, at most
+    LEAST_ROWS = 4,
+    BELOW_CHART = 7,            // rows of a terminal beside those
     LABEL_COLUMNS = 7,          // "1e-21 |"
     WIDEST_BAR = 3,
 };
@@ -293,13 +295,17 @@ static bool take_medians(const json_t *layers, double *medians, int depth,
 }
 
 // Rows of the chart, each a whole part or multiple of a decade.
-static int chart_rows(struct axis *decades)
+static int chart_rows(const struct client *c, struct axis *decades)
 {
-    int n = decades->high - decades->low;
-    int per_row = (n + CHART_ROWS - 1) / CHART_ROWS;
+    int n = decades->high - decades->low, most = CHART_ROWS;
 
-    if (n < CHART_ROWS)
-        return n * (CHART_ROWS / n);
+    if (c->terminal && c->rows - BELOW_CHART < most)
+        most = c->rows - BELOW_CHART > LEAST_ROWS ? c->rows - BELOW_CHART
+                                                  : LEAST_ROWS;
+    int per_row = (n + most - 1) / most;
+
+    if (n < most)
+        return n * (most / n);
     while ((decades->high - decades->low) % per_row)
         decades->low--;
     return (decades->high - decades->low) / per_row;
@@ -329,7 +335,7 @@ static void put_chart(const struct client *c, const json_t *layers)
         free(medians);
         return;
     }
-    int rows = chart_rows(&decades);
+    int rows = chart_rows(c, &decades);
     int bar = room / depth < WIDEST_BAR ? room / depth : WIDEST_BAR;
     bar = bar < 1 ? 1 : bar;
     double span = decades.high - decades.low;

@@ -4,9 +4,16 @@
 #include <string.h>
 #include "client/api.h"
 #include "client/group.h"
+#include "client/marks.h"
 #include "client/table.h"
 #include "client/text.h"
 #include "common/mem.h"
+
+enum {                          // columns of small pictures, and where there
+    GAUGE = 12, GAUGE_FITS = 60,        // is room for them
+    LEAST_PLOT = 15, MOST_PLOT = 41, BESIDE_PLOT = 65,
+};
+#define LEAST_RANGE 0.30103             // decades: a factor of two
 
 /* ---- verdict ---- */
 
@@ -17,6 +24,27 @@ static const char *verdict_colour(const char *verdict)
     return strcmp(verdict, "unknown") ? "\033[31m" : NULL;
 }
 
+// A sentence, broken between words where the terminal ends.
+static void put_words(const struct client *c, const char *clean)
+{
+    int at = 0;
+
+    while (*clean) {
+        size_t len = strcspn(clean, " ");
+        char *word = xstrndup(clean, len);
+        int width = text_width(word);
+        if (at && c->terminal && at + 1 + width >= c->columns) {
+            putchar('\n');
+            at = 0;
+        }
+        at += printf("%s", at ? " " : "") + width;
+        fputs(word, stdout);
+        free(word);
+        clean += len + (clean[len] == ' ');
+    }
+    putchar('\n');
+}
+
 static void put_verdict(const struct client *c, const json_t *answer)
 {
     const char *verdict = api_text(answer, "verdict");
@@ -24,8 +52,9 @@ static void put_verdict(const struct client *c, const json_t *answer)
     char *name = text_clean(verdict, c->utf8);
     char *summary = text_clean(api_text(answer, "summary"), c->utf8);
 
-    printf("job %.0f: %s%s%s\n%s\n", api_number(answer, "job"),
-           colour ? colour : "", name, colour ? "\033[0m" : "", summary);
+    printf("job %.0f: %s%s%s\n", api_number(answer, "job"),
+           colour ? colour : "", name, colour ? "\033[0m" : "");
+    put_words(c, summary);
     free(summary);
     free(name);
 }
@@ -49,16 +78,22 @@ static void put_evidence(const struct client *c, const json_t *rows)
 {
     static const struct column columns[] = {
         {"RULE", false, false}, {"VALUE", true, false}, {"LIMIT", true, false},
-        {"EPOCH", true, false}, {"", false, false}, {"LAYERS", false, true}};
-    struct table *t = table_new(c, columns, 6);
+        {"", false, false}, {"EPOCH", true, false}, {"", false, false},
+        {"LAYERS", false, true}};
+    bool gauge = !c->terminal || c->columns >= GAUGE_FITS;
+    struct table *t = table_new(c, columns, 7);
     size_t i;
     const json_t *row;
 
     json_array_foreach(rows, i, row) {
         const json_t *epoch = json_array_get(json_object_get(row, "epochs"), 0);
         table_add(t, api_text(row, "rule"));
-        table_take(t, text_number(api_number(row, "value"), 3));
-        table_take(t, text_number(api_number(row, "threshold"), 3));
+        double value = api_number(row, "value");
+        double limit = api_number(row, "threshold");
+        table_take(t, text_number(value, 3));
+        table_take(t, text_number(limit, 3));
+        table_take(t, gauge ? marks_gauge(value / limit, GAUGE, c->utf8)
+                            : xstrdup(""));
         table_take(t, json_integer_value(epoch)
             ? xasprintf("%.0f", json_number_value(epoch)) : xstrdup("step 0"));
         table_add(t, json_is_true(json_object_get(row, "decides")) ? "decides"
@@ -127,34 +162,94 @@ static char *ratio(double decades)
                              : xasprintf("10^%.2f", decades);
 }
 
-static void put_layers(const struct client *c, const json_t *layers)
+struct ratio { double at, low, high; };  // log10
+
+static struct ratio ratio_of(const json_t *layer)
 {
-    static const struct column columns[] = {
-        {"LAYER", false, true}, {"FACTOR", true, false}, {"FROM", true, false},
-        {"TO", true, false}, {"P", true, false}, {"Q", true, false},
-        {"", false, false}};
-    struct table *t = table_new(c, columns, 7);
+    const json_t *ends = json_object_get(layer, "interval");
+    const json_t *low = json_array_get(ends, 0), *high = json_array_get(ends, 1);
+
+    return (struct ratio){
+        api_number(layer, "log10_ratio"),
+        json_is_number(low) ? json_number_value(low) : NAN,
+        json_is_number(high) ? json_number_value(high) : NAN};
+}
+
+// Half the axis that holds every ratio, in decades.
+static double range_of(const json_t *layers)
+{
+    double range = LEAST_RANGE;
     const char *name;
     json_t *layer;
 
     json_object_foreach((json_t *)layers, name, layer) {
-        const json_t *interval = json_object_get(layer, "interval");
-        double numbers[] = {api_number(layer, "log10_ratio"), NAN, NAN};
-        for (size_t i = 0; i < 2; i++) {
-            const json_t *end = json_array_get(interval, i);
-            if (json_is_number(end))
-                numbers[i + 1] = json_number_value(end);
-        }
+        struct ratio r = ratio_of(layer);
+        if (isfinite(r.at))
+            range = fmax(range, fabs(r.at));
+    }
+    return range <= LEAST_RANGE ? range : ceil(1.2 * range);
+}
+
+// "0.1x   1x   10x" over n columns. Caller owns.
+static char *axis_of(double range, int n)
+{
+    char *low = xasprintf("%.4gx", pow(10, -range));
+    char *high = xasprintf("%.4gx", pow(10, range));
+    int left = (n - 1) / 2 - (int)strlen(low);
+    int right = n - (n - 1) / 2 - 2 - (int)strlen(high);
+    char *text = xasprintf("%s%*s1x%*s%s", low, left > 0 ? left : 0, "",
+                           right > 0 ? right : 0, "", high);
+
+    free(low);
+    free(high);
+    return text;
+}
+
+// An odd number, so that there is a middle; 0: too little room.
+static int plot_columns(const struct client *c)
+{
+    int n = (c->columns - BESIDE_PLOT - 1) | 1;
+
+    return n < LEAST_PLOT ? 0 : n < MOST_PLOT ? n : MOST_PLOT;
+}
+
+static void put_ratio(struct table *t, double decades)
+{
+    table_take(t, isnan(decades) ? xstrdup("-") : ratio(decades));
+}
+
+static void put_layers(const struct client *c, const json_t *layers)
+{
+    double range = range_of(layers);
+    int plot = plot_columns(c);
+    char *axis = axis_of(range, plot);
+    struct column columns[] = {
+        {"LAYER", false, true}, {"FACTOR", true, false}, {"FROM", true, false},
+        {"TO", true, false}, {"P", true, false}, {"Q", true, false},
+        {"", false, false}, {axis, false, false}};
+    struct table *t = table_new(c, columns, plot ? 8 : 7);
+    const char *name;
+    json_t *layer;
+
+    json_object_foreach((json_t *)layers, name, layer) {
+        struct ratio r = ratio_of(layer);
+        bool differs = json_is_true(json_object_get(layer, "differs"));
         table_add(t, name);
-        for (int i = 0; i < 3; i++)
-            table_take(t, isnan(numbers[i]) ? xstrdup("-") : ratio(numbers[i]));
+        put_ratio(t, r.at);
+        put_ratio(t, r.low);
+        put_ratio(t, r.high);
         table_take(t, text_number(api_number(layer, "p"), 2));
         table_take(t, text_number(api_number(layer, "q"), 2));
-        table_add(t, json_is_true(json_object_get(layer, "differs"))
-            ? "differs" : NULL);
+        table_add(t, differs ? "differs" : NULL);
+        if (plot)
+            table_take(t, marks_interval(r.low, r.at, r.high, range, plot,
+                                         c->utf8));
+        if (differs)
+            table_colour(t, r.at < 0 ? "\033[34m" : "\033[33m");
     }
     table_print(t, c);
     table_free(t);
+    free(axis);
 }
 
 void compare_print(const struct client *c, const json_t *comparison)
@@ -169,7 +264,7 @@ void compare_print(const struct client *c, const json_t *comparison)
         put_layers(c, json_object_get(comparison, "layers"));
         printf("\n");
     }
-    printf("%s\n", summary);
+    put_words(c, summary);
     free(quantity);
     free(epochs);
     free(summary);

@@ -1,5 +1,6 @@
 /* The parts of the client that need no daemon: events out of bytes, text for
  * terminals, pictures. */
+#include "client/marks.h"
 #include "client/spark.h"
 #include "client/sse.h"
 #include "client/text.h"
@@ -224,6 +225,29 @@ static void test_an_axis_is_labelled_at_its_ends(void **state)
     }
 }
 
+static void test_marks(void **state)
+{
+    (void)state;
+
+    // Eleven columns from -1 to 1: a fifth each.
+    expect(marks_interval(-0.4, 0, 0.4, 1, 11, false), "   [-o-]   ");
+    expect(marks_interval(0.2, 0.4, 0.8, 1, 11, false), "     |[o-] ");
+    expect(marks_interval(-0.8, -0.6, -0.4, 1, 11, true),
+           " \u251c\u25cf\u2524 \u2502     ");
+    expect(marks_interval(NAN, 0.6, NAN, 1, 11, false), "     |  o  ");
+    expect(marks_interval(2, 3, 4, 1, 11, false), "     |    >");
+    expect(marks_interval(-INFINITY, -3, 0, 1, 11, false), "<    |     ");
+    expect(marks_interval(-4, -3, 0, 1, 11, false), "<----]     ");
+    expect(marks_interval(NAN, NAN, NAN, 1, 3, false), " | ");
+    expect(marks_gauge(0, 6, false), "    | ");
+    expect(marks_gauge(0.5, 6, false), "##  | ");
+    expect(marks_gauge(1, 6, false), "####| ");
+    expect(marks_gauge(1.25, 6, false), "##### ");
+    expect(marks_gauge(9, 6, false), "#####>");
+    expect(marks_gauge(-3, 6, false), "    | ");
+    expect(marks_gauge(NAN, 6, true), "    \u2502 ");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -233,6 +257,7 @@ int main(void)
         cmocka_unit_test(test_text_is_cut_by_columns),
         cmocka_unit_test(test_numbers_for_reading),
         cmocka_unit_test(test_heights),
+        cmocka_unit_test(test_marks),
         cmocka_unit_test(test_bins_are_shared_by_columns),
         cmocka_unit_test(test_an_axis_is_whole_decades),
         cmocka_unit_test(test_an_axis_is_labelled_at_its_ends),

@@ -109,6 +109,29 @@ static void test_probe(void **state)
     assert_has(r.err, "there is no such probe");
 }
 
+// 15 columns for -1 to 1 decades: a seventh each. And beside a verdict its
+// numbers over their limits, which are at two thirds of 12 columns.
+static void test_pictures(void **state)
+{
+    (void)state;
+    struct canned s = {.answers = {JSON("{\"quantity\": \"q\", \"epochs\": [1], "
+        "\"layers\": {\"a\": {\"log10_ratio\": -0.5, \"interval\": [-0.86, "
+        "-0.3]}, \"b\": {\"log10_ratio\": 0.43, \"interval\": [null, null]}}, "
+        "\"summary\": \"s\"}")}, .n_answers = 1};
+    RUN(&s, "compare", "1", "2", "--ascii");
+    assert_has(r.out, "0.1x   1x   10x\n");
+    assert_has(r.out, " [--o] |       \n");
+    assert_has(r.out, "        |  o    \n");
+
+    struct canned v = {.answers = {JSON("{\"verdict\": \"healthy\", "
+        "\"evidence\": [{\"rule\": \"a\", \"value\": -0.1, \"threshold\": "
+        "-0.2}, {\"rule\": \"b\", \"value\": 5, \"threshold\": 1}]}")},
+        .n_answers = 1};
+    RUN(&v, "verdict", "7", "--ascii");
+    assert_has(r.out, "  ####    |     ");
+    assert_has(r.out, "  ###########>  ");
+}
+
 #define JOBS(n) "{\"id\": " #n "}"
 
 static void test_sweep(void **state)
@@ -187,6 +210,7 @@ int main(void)
         cmocka_unit_test(test_healthy_is_a_yes),
         cmocka_unit_test(test_compare),
         cmocka_unit_test(test_probe),
+        cmocka_unit_test(test_pictures),
         cmocka_unit_test(test_sweep),
         cmocka_unit_test(test_wrong_sweeps),
         cmocka_unit_test(test_group),
