@@ -16,9 +16,9 @@ import programs  # noqa: E402
 
 BUILD = os.path.abspath(sys.argv.pop(1))
 DOCS = os.path.join(HERE, "../../docs")
-# What exits with 1, as documented: two layers are too few for a verdict, and
-# both jobs were cancelled.
-NO = {"gradwatch verdict 1", "gradwatch wait 6 7"}
+# What exits with 1, as documented: two layers are too few for a verdict, both
+# jobs were cancelled, and the fake worker probes nothing.
+NO = {"gradwatch verdict 1", "gradwatch wait 6 7", "gradwatch probe 1"}
 SMALL = {"model": {"arch": "resnet18", "width": 0.0625},
          "data": {"image_size": 16, "synthetic": {"classes": 3, "images": 16,
                                                   "size": 16}},
