@@ -111,6 +111,15 @@ bool gate_is_odd(const char *name, const char *value)
     return len == 0 || (value && (at <= line || at - line > GATE_HEADER_BYTES));
 }
 
+bool gate_is_cut(const char *end, const char *next, size_t most)
+{
+    uintptr_t from = (uintptr_t)end, to = (uintptr_t)next;
+
+    if (!next)
+        return end[1] && end[1] != '\r' && end[1] != '\n';
+    return to <= from || to - from > most;
+}
+
 int gate_check(const struct gate *g, const struct gate_request *r,
                struct error *err)
 {
@@ -118,7 +127,7 @@ int gate_check(const struct gate *g, const struct gate_request *r,
         return fail(err, 431, "the headers have more than %d bytes",
                     GATE_HEADER_BYTES);
     if (r->odd)
-        return fail(err, 400, "a header is not as RFC 9112 wants it");
+        return fail(err, 400, "the request is not as RFC 9112 wants it");
     if (r->n_hosts != 1)
         return fail(err, 400, "there must be one Host header");
     if (!host_allowed(g, r->host))

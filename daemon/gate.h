@@ -27,7 +27,7 @@ struct gate_request {                   // headers; NULL and 0 = not there
                *content_length, *transfer_encoding;
     int         n_hosts, n_lengths, n_encodings;
     size_t      header_bytes;
-    bool        odd;                    // gate_is_odd() of any
+    bool        odd;                    // gate_is_odd() or gate_is_cut()
 };
 
 // Whether a header is one that two readers could take for different ones: its
@@ -36,6 +36,12 @@ struct gate_request {                   // headers; NULL and 0 = not there
 // folded one libmicrohttpd 0.9.75 hands out a name that is not in the same
 // line as the value: both are where they were received, the value behind.
 bool gate_is_odd(const char *name, const char *value);
+
+// Whether anything but `most` bytes of a line's end, or of a space, is between
+// the end of one part of a request and the next part: libmicrohttpd cuts what
+// it hands out at a zero byte, which another reader need not do. Of the last
+// header, `next` is NULL: then what follows it is looked at.
+bool gate_is_cut(const char *end, const char *next, size_t most);
 
 // 0, or the HTTP status of the refusal, which is also err->code.
 int gate_check(const struct gate *g, const struct gate_request *r,

@@ -31,6 +31,7 @@ struct exchange {               // one request and what becomes of it
     struct request      rq;
     struct error        uri_err;
     const struct route *route;
+    const char         *target, *target_end;    // as they were received
     char               *body;
     size_t              room;
     bool                begun, too_large;
@@ -97,13 +98,21 @@ static void allow(struct reply *rp, const struct route *r)
 
 // Before the body: may this be asked, and is there somebody to answer?
 
+struct headers {                // what is noted of them
+    struct gate_request request;
+    const char         *end;    // of the one before, as it was received
+};
+
 static enum MHD_Result note_header(void *cls, enum MHD_ValueKind kind,
                                    const char *key, const char *value)
 {
-    struct gate_request *g = cls;
+    enum { CRLF = 2 };
+    struct headers *h = cls;
+    struct gate_request *g = &h->request;
 
     (void)kind;
-    g->odd |= gate_is_odd(key, value);
+    g->odd |= gate_is_odd(key, value) || gate_is_cut(h->end, key, CRLF);
+    h->end = value ? value + strlen(value) : key + strlen(key);
     value = value ? value : "";
     g->header_bytes += strlen(key) + strlen(value) + 4;
     if (!strcasecmp(key, "Host")) {
@@ -128,15 +137,21 @@ static enum MHD_Result note_header(void *cls, enum MHD_ValueKind kind,
 }
 
 // False with the refusal in rp.
-static bool pass_gate(struct exchange *x, struct reply *rp)
+static bool pass_gate(struct exchange *x, const char *version,
+                      struct reply *rp)
 {
     struct gate gate = server_gate(x->rq.server);
-    struct gate_request g = { .method = x->rq.method };
+    struct headers h = { .request = { .method = x->rq.method } };
+    struct gate_request *g = &h.request;
     struct error err = { 0 };
 
+    g->odd = gate_is_cut(x->rq.method + strlen(x->rq.method), x->target, 1) ||
+             gate_is_cut(x->target_end, version, 1);
+    h.end = version + strlen(version);
     MHD_get_connection_values(x->rq.connection, MHD_HEADER_KIND, note_header,
-                              &g);
-    int status = gate_check(&gate, &g, &err);
+                              &h);
+    g->odd |= gate_is_cut(h.end, NULL, 0);
+    int status = gate_check(&gate, g, &err);
     if (!status && x->uri_err.code)
         status = x->uri_err.code == ERR_LIMIT ? 414
                : x->uri_err.code == ERR_NOT_FOUND ? 404 : 400;
@@ -247,6 +262,8 @@ static void *on_uri(void *cls, const char *target,
 
     x->rq.server = h->server;
     x->rq.connection = connection;
+    x->target = target;
+    x->target_end = target + strlen(target);
     uri_parse(&x->rq.uri, target, &x->uri_err);
     return x;
 }
@@ -262,7 +279,6 @@ static enum MHD_Result on_request(void *cls, struct MHD_Connection *connection,
     struct reply rp = { .status = 200 };
 
     (void)url;
-    (void)version;
     if (!x->begun) {
         x->begun = true;
         x->rq.method = method;
@@ -270,7 +286,7 @@ static enum MHD_Result on_request(void *cls, struct MHD_Connection *connection,
         struct conn *conn = conn_of(connection);
         if (conn)
             conns_headed(((struct http *)cls)->conns, conn);
-        if (!pass_gate(x, &rp) || !pass_auth(x, &rp) || !pass_route(x, &rp))
+        if (!pass_gate(x, version, &rp) || !pass_auth(x, &rp) || !pass_route(x, &rp))
             return http_send(&x->rq, &rp);
         return MHD_YES;
     }

@@ -129,6 +129,25 @@ static void odd_headers_are_noticed(void **state)
     assert_int_equal(GATE(.odd = true), 400);
 }
 
+static void zero_bytes_leave_gaps(void **state)
+{
+    (void)state;
+    // "name" then "value" with so much between them; most is allowed.
+    static const struct { size_t gap, most; bool cut; } rows[] = {
+        { 1, 1, false }, { 2, 1, true }, { 1, 2, false }, { 2, 2, false },
+        { 3, 2, true }, { 0, 2, true },
+    };
+    const char text[] = "GET\0/\0HTTP/1.1\0\0Host";
+
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++)
+        assert_int_equal(gate_is_cut(text + 3, text + 3 + rows[i].gap,
+                                     rows[i].most), rows[i].cut);
+    assert_true(gate_is_cut(text + 3, text, 1));        // the wrong way round
+    assert_false(gate_is_cut("a\0\0", NULL, 2));
+    assert_false(gate_is_cut("a\0\r\n" + 1, NULL, 2));
+    assert_true(gate_is_cut("a\0b" + 1, NULL, 2));
+}
+
 static void addresses_are_split_then_decoded(void **state)
 {
     (void)state;
@@ -197,6 +216,7 @@ int main(void)
         cmocka_unit_test(foreign_pages_may_ask_nothing),
         cmocka_unit_test(bodies_are_json_of_one_known_length),
         cmocka_unit_test(odd_headers_are_noticed),
+        cmocka_unit_test(zero_bytes_leave_gaps),
         cmocka_unit_test(addresses_are_split_then_decoded),
         cmocka_unit_test(wrong_addresses_are_refused),
         cmocka_unit_test(accept_headers_are_understood),
