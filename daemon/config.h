@@ -13,6 +13,7 @@
 #include <stdio.h>
 #include "common/error.h"
 #include "common/opts.h"
+#include "daemon/verdict.h"
 
 enum { CONFIG_MAX_LIST = 64 };
 
@@ -32,6 +33,7 @@ struct config {                         // texts are owned
     double      cache_limit;            // GiB of decoded images
     int         queue_limit;            // jobs that wait
     int         log_level, log_format;  // enum log_level, enum log_format
+    struct verdict_limits verdict;
     char       *web;                    // directory of the page; may be missing
     char       *worker;                 // program
     bool        check, check_state, print, version, help;   // do only this

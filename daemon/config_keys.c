@@ -99,6 +99,15 @@ const struct config_key config_keys[] = {
       .kind = CONFIG_WORD, AT(log_format), .fallback = "text", .reload = true,
       .more = "The log goes to standard error, a message a line; as JSON, a "
       "line is an object with time, level and message." },
+#define X(name_, key, value_, least_, most_, text)                             \
+    { .opt = { .name = "verdict-" key, .value = "NUMBER",                      \
+               .help = "verdicts: " text },                                    \
+      .kind = CONFIG_REAL, AT(verdict.name_), .least = least_, .most = most_,  \
+      .fallback = #value_,                                                     \
+      .more = "A limit of the verdicts: " text " this. docs/experiments.md "   \
+      "has the runs that the default was set by." },
+    VERDICT_LIMITS(X)
+#undef X
     { .opt = { .name = "web", .value = "DIR", .help = "the built page" },
       .kind = CONFIG_TEXT, AT(web),
       .unset = "share/gradwatch/web beside the folder of this program",

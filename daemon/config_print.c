@@ -1,6 +1,7 @@
 /* The configuration as the file that would say the same. */
 #include "daemon/config.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 static void print_list(FILE *out, const struct config *c,
@@ -22,6 +23,19 @@ static void print_word(FILE *out, const char *words, int i)
     fprintf(out, "%.*s\n", (int)strcspn(words, "|"), words);
 }
 
+// The shortest of 15 to 17 digits that reads back as the same number.
+static void print_real(FILE *out, double x)
+{
+    char text[32];
+
+    for (int digits = 15; digits <= 17; digits++) {
+        snprintf(text, sizeof text, "%.*g", digits, x);
+        if (strtod(text, NULL) == x)
+            break;
+    }
+    fprintf(out, "%s\n", text);
+}
+
 static void print_value(FILE *out, const struct config *c,
                         const struct config_key *key)
 {
@@ -35,7 +49,7 @@ static void print_value(FILE *out, const struct config *c,
     else if (key->kind == CONFIG_WHOLE)
         fprintf(out, "%d\n", *(const int *)at);
     else if (key->kind == CONFIG_REAL)
-        fprintf(out, "%.17g\n", *(const double *)at);
+        print_real(out, *(const double *)at);
     else if (key->kind == CONFIG_WORD)
         print_word(out, key->opt.value, *(const int *)at);
     else

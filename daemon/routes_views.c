@@ -77,6 +77,7 @@ static void make_new(struct request *rq, struct reply *rp, enum view view,
         reply_problem(rp, 400, problems, "the query has mistakes");
     } else {
         q.job = rq->id;
+        q.limits = &rq->server->config->verdict;
         make(rq, rp, view, form, &q, key);
     }
     view_query_clear(&q);

@@ -21,7 +21,7 @@ const char *const verdict_rules[RULE_COUNT] = {
     [RULE_LOSS_NONFINITE] = "loss_nonfinite", [RULE_LOSS_GREW] = "loss_grew",
 };
 const struct verdict_limits verdict_defaults = {
-#define X(name, value, text) .name = value,
+#define X(name, key, value, least, most, text) .name = value,
     VERDICT_LIMITS(X)
 #undef X
 };

@@ -16,31 +16,41 @@ enum verdict { VERDICT_UNKNOWN, VERDICT_HEALTHY, VERDICT_VANISHING,
                VERDICT_DIVERGED, VERDICT_COUNT };
 extern const char *const verdict_names[VERDICT_COUNT];
 
-// Name, value, what it bounds. Decades are log10; a slope is in decades a layer
+// Name, the same in a configuration file (behind "verdict-"), value, what it may
+// be set to, what it bounds. Decades are log10; a slope is in decades a layer
 // towards the input; bottom and top are the first and the last eighth of the
 // main path.
 #define VERDICT_LIMITS(X)                                                      \
     /* No skip and no norm: -0.46..-0.40. Anything that learned: -0.04 up.  */ \
-    X(vanishing_slope, -0.2, "gradients vanish when the slope is below")       \
+    X(vanishing_slope, "vanishing-slope", -0.2, -10, 0,                        \
+      "gradients vanish when the slope is below")                              \
     /* The same: -36..-6.4 decades. Anything that learned: -1.7 up.         */ \
-    X(vanishing_ratio, -4, "or when log10 of bottom over top is below")        \
+    X(vanishing_ratio, "vanishing-ratio", -4, -300, 0,                         \
+      "or when log10 of bottom over top is below")                             \
     /* At the start no skip but norm: 0.058..0.079; skips: up to 0.046.     */ \
-    X(exploding_slope, 0.05, "gradients explode when the slope is above")      \
-    X(exploding_ratio, 0.5, "and log10 of bottom over top is above")           \
+    X(exploding_slope, "exploding-slope", 0.05, 0, 10,                         \
+      "gradients explode when the slope is above")                             \
+    X(exploding_ratio, "exploding-ratio", 0.5, 0, 300,                         \
+      "and log10 of bottom over top is above")                                 \
     /* Below it a line says nothing about the layers.                       */ \
-    X(line_r2, 0.5, "a slope counts when its line has an r2 of at least")      \
-    X(dead_zeros, 0.99, "a layer is dead when its share of zeros reaches")     \
+    X(line_r2, "line-r2", 0.5, 0, 1,                                           \
+      "a slope counts when its line has an r2 of at least")                    \
+    X(dead_zeros, "dead-zeros", 0.99, 0, 1,                                    \
+      "a layer is dead when its share of zeros reaches")                       \
     /* At learning rate 0 the loss seems to fall by that once in 700 epochs.*/ \
-    X(loss_errors, 3, "the loss falls when it does by more standard errors")   \
-    X(loss_fall, 0.01, "and by more than this share of what it was")           \
+    X(loss_errors, "loss-errors", 3, 0, 100,                                   \
+      "the loss falls when it does by more standard errors")                   \
+    X(loss_fall, "loss-fall", 0.01, 0, 1,                                      \
+      "and by more than this share of what it was")                            \
     /* There it falls by 6 % at most. Wild first steps must not hide a fall.*/ \
-    X(loss_clear, 0.2, "or by more than this share, whatever the errors")      \
+    X(loss_clear, "loss-clear", 0.2, 0, 1,                                     \
+      "or by more than this share, whatever the errors")                       \
     /* Chance is the worst that learning gives; ten times that is no noise. */ \
-    X(diverged_loss, 10, "training diverged when the loss is more times what " \
-      "it was at the start")
+    X(diverged_loss, "diverged-loss", 10, 1, 1e9,                              \
+      "training diverged when the loss is more times what it was at the start")
 
 struct verdict_limits {
-#define X(name, value, text) double name;
+#define X(name, key, value, least, most, text) double name;
     VERDICT_LIMITS(X)
 #undef X
 };

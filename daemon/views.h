@@ -22,6 +22,8 @@ enum view { VIEW_GRADIENTS, VIEW_HISTOGRAMS, VIEW_PROFILE, VIEW_METRICS,
 struct epoch_range { int first, last; };        // VIEW_LAST = the newest
 enum { VIEW_LAST = INT32_MAX };
 
+struct verdict_limits;
+
 struct view_query {
     int64_t            job;                     // "job" of the answer
     int                quantity;                // QUANTITY_, or -1: the first
@@ -34,6 +36,7 @@ struct view_query {
     bool               samples;                 // source=samples
     bool               linear;                  // density=linear
     bool               steps;                   // detail=steps
+    const struct verdict_limits *limits;        // borrowed; NULL: the defaults
     int64_t            jobs[VIEW_MAX_JOBS];     // of compare; owns nothing
     int                n_jobs;
     int64_t            against[VIEW_MAX_JOBS];

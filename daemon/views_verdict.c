@@ -267,7 +267,7 @@ static json_t *evidence(const struct telling *t)
 static json_t *limits_json(const struct verdict_limits *l)
 {
     json_t *out = json_object();
-#define X(name, value, text)                                                   \
+#define X(name, key, value, least, most, text)                                 \
     json_object_set_new(out, #name, json_real(l->name));
     VERDICT_LIMITS(X)
 #undef X
@@ -289,8 +289,8 @@ json_t *view_verdict(const struct history *h, const struct view_query *q,
                      struct error *err)
 {
     struct findings f;
-    struct telling t = { .h = h, .f = &f, .limits = &verdict_defaults,
-                         .job = q->job };
+    struct telling t = { .h = h, .f = &f, .job = q->job,
+                         .limits = q->limits ? q->limits : &verdict_defaults };
 
     (void)err;
     verdict_find(h, t.limits, &f);

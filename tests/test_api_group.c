@@ -63,6 +63,13 @@ static void a_sweep_runs_and_is_compared_by_sets(void **state)
         assert_int_equal(number(job, "id"), first + i);
         assert_string_equal(run_to_end(&d, first + i, NULL), "done");
     }
+    // Limits of the verdicts are the daemon's.
+    char *path = xasprintf("/api/v1/jobs/%" PRId64 "/verdict", first);
+    json_t *verdict = get(&d, path);
+    assert_true(json_number_value(json_object_get(json_object_get(verdict,
+                "limits"), "vanishing_slope")) == -7);
+    json_decref(verdict);
+    free(path);
     json_t *group = get(&d, "/api/v1/groups/study.1");
     const json_t *sets = json_object_get(group, "sets");
     assert_int_equal(number(json_object_get(group, "states"), "done"), 6);
@@ -176,7 +183,8 @@ int main(void)
     };
     char *dir = scratch_new();
 
-    d = daemon_start(dir, NULL);
+    d = daemon_start(dir, (const char *[]){ "--verdict-vanishing-slope=-7",
+                                            NULL });
     int failed = cmocka_run_group_tests(tests, NULL, NULL);
     failed += daemon_stop(&d) != 0;
     scratch_remove(dir);

@@ -22,6 +22,11 @@ static const struct { const char *key, *value; } values[] = {
     { "open-metrics", "true" }, { "heartbeat", "7" },
     { "cache-limit", "0.5" }, { "queue-limit", "3" },
     { "log-level", "debug" }, { "log-format", "json" },
+    { "verdict-vanishing-slope", "-0.5" }, { "verdict-vanishing-ratio", "-7" },
+    { "verdict-exploding-slope", "0.07" }, { "verdict-exploding-ratio", "1" },
+    { "verdict-line-r2", "0.75" }, { "verdict-dead-zeros", "0.875" },
+    { "verdict-loss-errors", "2" }, { "verdict-loss-fall", "0.125" },
+    { "verdict-loss-clear", "0.25" }, { "verdict-diverged-loss", "20" },
     { "web", "/nowhere/web" }, { "worker", "/nowhere/worker" },
 };
 enum { N_VALUES = sizeof values / sizeof *values };

@@ -7,6 +7,7 @@
 
 #include <math.h>
 #include <stdio.h>
+#include "daemon/verdict.h"
 #include "daemon/views.h"
 #include "tests/event_lines.h"
 
@@ -350,6 +351,24 @@ static void test_shape(void **state)
     json_decref(answer);
 }
 
+// What a daemon is told takes the place of the defaults.
+static void test_other_limits(void **state)
+{
+    (void)state;
+    struct verdict_limits strict = verdict_defaults;
+    struct view_query q = { .job = 7, .quantity = -1, .limits = &strict };
+    add_started();
+    add(epoch_with(1, line(-0.1, 1), 2.3));
+
+    check("healthy", NULL, "");
+    strict.vanishing_slope = -0.05;
+    json_t *answer = view_verdict(history, &q, NULL);
+    assert_string_equal(text(answer, "verdict"), "vanishing");
+    assert_true(json_number_value(json_object_get(json_object_get(answer,
+                "limits"), "vanishing_slope")) == -0.05);
+    json_decref(answer);
+}
+
 int main(void)
 {
 #define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
@@ -361,6 +380,7 @@ int main(void)
         T(test_weights_that_stand_still),
         T(test_diverged), T(test_nothing_is_unknown), T(test_how_it_started),
         T(test_shape),
+        T(test_other_limits),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
