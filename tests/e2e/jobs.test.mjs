@@ -89,7 +89,7 @@ test('cancel and remove ask first', async () => {
   await row(page, id).locator('progress').waitFor();
   await row(page, id).getByText('images/s').waitFor();
   await button(page, `cancel job ${id}`).click();
-  await page.getByRole('button', { name: 'No, keep it' }).click();
+  await page.getByRole('button', { name: 'No, leave it' }).click();
   assert.equal((await daemon.api(`/jobs/${id}`)).state, 'running');
   await button(page, `cancel job ${id}`).click();
   await shoot(page, 'cancel');
@@ -163,15 +163,44 @@ test('jobs that wait get another place and priority', async () => {
   await page.keyboard.press('Enter');
   await edited;
   assert.equal((await daemon.api(`/jobs/${two}`)).spec.priority, 7);
+  await row(page, one).getByText('waits for').waitFor();
   await shoot(page, 'queue');
+  const front = page.waitForResponse((r) => r.url().endsWith(`/jobs/${one}/move`));
+  await button(page, `move job ${one} to the front`).click();
+  assert.equal((await front).request().postDataJSON().first, true);
+  assert.ok((await daemon.api(`/jobs/${one}`)).spec.priority >= 7);
   const moved = page.waitForResponse((r) => r.url().endsWith(`/jobs/${two}/move`));
   await button(page, `move job ${two} to the end`).click();
   assert.equal((await moved).status(), 202);
   // At the end, it has the priority of the one before it.
-  await page.waitForFunction((label) =>
-    document.querySelector(`[aria-label="${label}"]`).value === '0', `priority of job ${two}`);
+  const { spec } = await daemon.api(`/jobs/${one}`);
+  await page.waitForFunction(([label, priority]) =>
+    Number(document.querySelector(`[aria-label="${label}"]`).value) <= priority,
+  [`priority of job ${two}`, spec.priority]);
+  await page.getByRole('link', { name: 'one', exact: true }).click();
+  await page.getByText('Nothing is recorded yet').waitFor();
+  assert.equal(await page.locator('.chart').count(), 0);
+  await page.getByRole('link', { name: 'gradwatch' }).click();
   for (const id of [two, one, ahead]) await daemon.cancel(id);
   await row(page, ahead).getByText('cancelled').waitFor();
+  assert.deepEqual(wrong, []);
+  await page.close();
+});
+
+test('the queue is held after a second look, and goes on', async () => {
+  const { page, wrong } = await openPage(browser, daemon.url);
+  await button(page, 'Hold the queue').click();
+  await button(page, 'No, leave it').click();
+  assert.equal((await daemon.api('/queue')).draining, false);
+  await button(page, 'Hold the queue').click();
+  await button(page, 'Yes, hold it').click();
+  await page.getByText('The queue is held').waitFor();
+  assert.equal((await daemon.api('/queue')).draining, true);
+  const id = await daemon.submit({ ...LONG, name: 'held up' });
+  await row(page, id).getByText('waits for the queue').waitFor();
+  await button(page, 'Start jobs again').click();
+  await row(page, id).getByText('running').waitFor();
+  await daemon.cancel(id);
   assert.deepEqual(wrong, []);
   await page.close();
 });

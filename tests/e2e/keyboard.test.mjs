@@ -139,7 +139,7 @@ test('a dialog keeps the focus, Escape closes it, and the focus comes back', () 
     await tabTo(page, remove);
     await page.keyboard.press('Enter');
     const dialog = page.getByRole('dialog');
-    await dialog.getByRole('button', { name: 'No, keep it' }).waitFor();
+    await dialog.getByRole('button', { name: 'No, leave it' }).waitFor();
     for (let i = 0; i < 6; i++) {
       const outside = await page.evaluate(() => document.activeElement !== document.body
         && !document.querySelector('dialog').contains(document.activeElement));

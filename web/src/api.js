@@ -7,7 +7,8 @@ async function ask(path, { method = 'GET', body, type = 'application/json' } = {
   const headers = { Accept: 'application/json' };
   if (body !== undefined) headers['Content-Type'] = type;
   const response = await fetch(BASE + path,
-    { method, headers, body: body === undefined ? undefined : JSON.stringify(body) });
+    { method, headers, body: body === undefined ? undefined : JSON.stringify(body) })
+    .catch(() => { throw new Error('The daemon does not answer.'); });
   if (!response.ok) {
     const problem = await response.json().catch(() => ({}));
     const error = new Error(problem.detail ?? problem.title ?? response.statusText);
@@ -42,6 +43,9 @@ export const cloneJob = (id, patch) => ask(`/jobs/${id}/clone`, { method: 'POST'
 export const moveJob = (id, place) => ask(`/jobs/${id}/move`, { method: 'POST', body: place });
 export const editJob = (id, changes) => ask(`/jobs/${id}`, { method: 'PATCH', body: changes });
 export const removeJob = (id) => ask(`/jobs/${id}`, { method: 'DELETE' });
+
+export const getQueue = () => ask('/queue');
+export const drainQueue = (drain) => ask(`/queue/${drain ? 'drain' : 'undrain'}`, { method: 'POST' });
 
 // What the daemon says of itself in OpenAPI's words:
 //   spec       the schema of a job, or null where it does not say

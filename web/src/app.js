@@ -41,7 +41,7 @@ function showError(error) {
     return;
   }
   replace(root, h('p', { class: 'error', role: 'alert' }, error.status === 404
-    ? 'There is no such job.' : `The daemon did not answer: ${error.message}`),
+    ? 'There is no such job.' : error.message),
   h('p', {}, h('a', { href: '#/' }, 'All jobs')));
 }
 

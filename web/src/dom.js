@@ -56,7 +56,7 @@ export function confirm(question, action) {
       dialog.remove();
       resolve(dialog.returnValue === 'yes');
     } }, h('p', {}, question), h('div', { class: 'row' },
-      h('button', { type: 'button', onclick: () => dialog.close('no') }, 'No, keep it'),
+      h('button', { type: 'button', onclick: () => dialog.close('no') }, 'No, leave it'),
       h('button', { type: 'button', class: 'danger', onclick: () => dialog.close('yes') }, action)));
     document.body.append(dialog);
     dialog.showModal();

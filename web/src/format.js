@@ -35,8 +35,14 @@ export function duration(seconds) {
   return `${Math.floor(s / 3600)} h ${Math.floor((s % 3600) / 60)} min`;
 }
 
-export function clock(text) {
-  return text ? new Date(text).toLocaleString() : '–';
+const WAITS = { undrain: 'the queue, which is held', space: 'space on the disk' };
+
+// What a queued job waits for, and when its turn is expected; [] where nothing
+// is known.
+export function waits({ state, waiting_for: what, expected }) {
+  return state !== 'queued' ? [] : [
+    what ? `waits for ${WAITS[what] ?? what}` : null,
+    expected?.start_at ? `starts at about ${time(expected.start_at)}` : null].filter(Boolean);
 }
 
 // Only the hour and minute of today's.

@@ -14,6 +14,9 @@ const ENDED = ['done', 'failed', 'cancelled', 'diverged'];
 const ACTIONS = [
   { name: 'pause', states: ['queued', 'running'] },
   { name: 'resume', states: ['paused'] },
+  { name: 'to the front', states: ['queued'], route: 'move',
+    label: (job) => `move job ${job.id} to the front`,
+    act: (job) => moveJob(job.id, { first: true }) },
   { name: 'to the end', states: ['queued'], route: 'move',
     label: (job) => `move job ${job.id} to the end`,
     act: (job) => moveJob(job.id, { before: null }) },

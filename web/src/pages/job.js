@@ -3,7 +3,7 @@
 import { address, writeAddress } from '../address.js';
 import { describe, getComparison, getRoot } from '../api.js';
 import { h, replace, setText } from '../dom.js';
-import { duration, norm, percent, rate } from '../format.js';
+import { duration, norm, percent, rate, waits } from '../format.js';
 import { ink } from '../palette.js';
 import { saveGif, saveWebm } from '../save.js';
 import { epochsOf, hasEnded, needHistograms, openTrack, refresh, setQuantity } from '../track.js';
@@ -119,15 +119,21 @@ function draw(page) {
     if (tab.view === view) tab.link.setAttribute('aria-current', 'page');
     else tab.link.removeAttribute('aria-current');
   }
-  page.controls.update([...view.controls(page.state), 'quantity'], page.state, page.tracks);
-  setText(page.text, view.text(page.state));
+  const empty = page.tracks.every((t) => t.summaries.size === 0 && t.training.length === 0);
+  page.controls.update(empty ? [] : [...view.controls(page.state), 'quantity'], page.state, page.tracks);
+  setText(page.text, empty ? nothingYet(page.tracks) : view.text(page.state));
   const needs = view.needs?.(ctx);
   if (needs) page.tracks.forEach((track) => needHistograms(track, needs));
-  drawFigures(page, view.charts(ctx));
+  drawFigures(page, empty ? [] : view.charts(ctx));
   drawBody(page, view, ctx);
   compare(page);
-  page.films.hidden = !view.controls(page.state).includes('epoch');
+  page.films.hidden = empty || !view.controls(page.state).includes('epoch');
 }
+
+// In place of charts without a number in them.
+const nothingYet = (tracks) => tracks.every((t) => hasEnded(t.job))
+  ? 'Nothing was recorded before the end.'
+  : 'Nothing is recorded yet. The charts begin with the first steps, without reload.';
 
 // Charts that stay keep their element, so that nothing jumps or loses focus.
 function drawFigures(page, charts) {
@@ -189,17 +195,17 @@ function drawHead(page, head, track, epoch) {
   // Of the epoch that is shown; of the running one, what it has so far.
   const of = (epoch?.complete && track.training.find((e) => e.epoch === epoch.epoch)) || job;
   const facts = [
-    job.state === 'queued' && job.waiting_for ? `waits for ${job.waiting_for}` : null,
+    ...waits(job),
     loading ? `decoding images: ${loading.images} of ${loading.of}` : null,
-    epoch ? `epoch ${epoch.epoch}${epoch.complete ? '' : ', running'}` : null,
-    hasEnded(job) ? null : rate(progress.images_per_second),
+    epoch ? `epoch ${epoch.epoch}${epoch.complete ? '' : hasEnded(job) ? ', cut short' : ', running'}` : null,
+    hasEnded(job) || !progress.images_per_second ? null : rate(progress.images_per_second),
     hasEnded(job) || !progress.eta_seconds ? null : `${duration(progress.eta_seconds)} left`,
-    `loss ${norm(of.loss)}`, `accuracy ${percent(of.accuracy)}`,
+    epoch ? `loss ${norm(of.loss)}` : null, epoch ? `accuracy ${percent(of.accuracy)}` : null,
   ].filter(Boolean);
   const [said, doings] = head.children;
   redrawn(said, [job.name, job.state, done, facts, verdict?.verdict, verdict?.summary, job.error], () => [
     h('div', { class: 'row' }, h('h1', {}, nameOf(track)), badge(job.state),
-      verdict ? badge(verdict.verdict) : null),
+      verdict && verdict.verdict !== job.state ? badge(verdict.verdict) : null),
     h('progress', { max: 1, value: done, 'aria-label': `progress of job ${job.id}` }),
     h('p', { class: 'quiet facts' }, facts.join(' · ')),
     verdict ? h('p', { class: 'summary' }, verdict.summary) : null,

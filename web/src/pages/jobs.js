@@ -1,8 +1,8 @@
 // The list of jobs: newest first, live, with what can be done to them.
 import { address, writeAddress } from '../address.js';
-import { describe, follow, listJobs } from '../api.js';
-import { h, labelled, replace, scroller, select } from '../dom.js';
-import { clock, duration, norm, percent, rate, time } from '../format.js';
+import { describe, drainQueue, follow, getQueue, listJobs } from '../api.js';
+import { confirm, h, labelled, replace, scroller, select, setText } from '../dom.js';
+import { duration, norm, percent, rate, time, waits } from '../format.js';
 import { actionButtons, STATES } from './actions.js';
 
 const PAGE = 100, LOOK_MILLIS = 250;
@@ -46,6 +46,9 @@ function build(page, root) {
   page.filter = select([['', 'all'], ...STATES.map((s) => [s, s])], page.state.state ?? '',
     (value) => change(page, { state: value }));
   page.compare = h('a', { class: 'button', hidden: true });
+  page.hold = h('button', { type: 'button', hidden: true, onclick: () => hold(page) });
+  page.held = h('p', { class: 'error', role: 'status', hidden: true },
+    'The queue is held: jobs that run go on, and no other is started.');
   page.body = h('tbody');
   page.more = h('button', { type: 'button', hidden: true, onclick: () => {
     page.pages++;
@@ -54,10 +57,10 @@ function build(page, root) {
   page.empty = h('p', { class: 'quiet', hidden: true });
   replace(root,
     h('div', { class: 'row' }, h('h1', {}, 'Jobs'),
-      h('a', { class: 'button', href: address('/submit') }, 'New job or pair'), page.compare),
+      h('a', { class: 'button', href: address('/submit') }, 'New job or pair'), page.compare, page.hold),
     h('div', { class: 'row controls' }, labelled('Search', page.search), labelled('State', page.filter)),
-    page.error,
-    scroller('Jobs', h('table', { class: 'jobs' },
+    page.held, page.error,
+    page.list = scroller('Jobs', h('table', { class: 'jobs' },
       h('thead', {}, h('tr', {}, HEADS.map((t) => h('th', { scope: 'col' }, t)))), page.body)),
     page.empty, page.more);
 }
@@ -81,8 +84,29 @@ async function load(page) {
   }
   page.jobs = jobs;
   page.next = cursor;
+  showQueue(page, await getQueue());
   draw(page);
   return answer.last_event_id;
+}
+
+function showQueue(page, queue) {
+  page.draining = queue.draining;
+  page.held.hidden = !queue.draining;
+  page.hold.hidden = false;
+  setText(page.hold, queue.draining ? 'Start jobs again' : 'Hold the queue');
+}
+
+// Jobs that wait would wait on, so that others who wait for them are asked for.
+async function hold(page) {
+  if (!page.draining && !await confirm('Hold the queue? Jobs that run go on; none of those that ' +
+    'wait is started until the queue goes on.', 'Yes, hold it')) return;
+  await drainQueue(!page.draining).then((queue) => showQueue(page, queue), (error) => showError(page, error));
+  page.look();
+}
+
+function showError(page, error) {
+  page.error.textContent = error.message;
+  page.error.hidden = false;
 }
 
 const matches = (job, text) => !text || [String(job.id), job.name, job.spec.model.arch]
@@ -105,6 +129,7 @@ function draw(page) {
     replace(page.body, rows);
   page.more.hidden = !page.next;
   page.empty.hidden = shown.length > 0;
+  page.list.hidden = shown.length === 0;
   if (shown.length === 0) replace(page.empty, ...(q || state ? ['No job fits.']
     : ['No jobs yet. Begin here with ', h('a', { href: address('/submit') }, 'a new job'),
       ' or in a shell: ', h('code', {}, 'gradwatch submit --preset demo')]));
@@ -142,7 +167,7 @@ function fillRow(row, page, job) {
     [[running && progress], () => running ? duration(progress?.eta_seconds) : ''],
     [[job.loss], () => norm(job.loss)],
     [[job.accuracy], () => percent(job.accuracy)],
-    [[], () => clock(job.created_at)],
+    [[], () => time(job.created_at)],
     [[job.state, job.name, job.spec.priority], () => actions(page, job)],
   ];
   row.made ??= [];
@@ -156,11 +181,7 @@ function fillRow(row, page, job) {
 
 // Of a job that waits, also what for, and when its turn is expected.
 function stateOf(job) {
-  const start = job.expected?.start_at;
-  return h('span', {}, badge(job.state), job.state === 'queued' && job.waiting_for
-    ? h('span', { class: 'hint' }, `waits for ${job.waiting_for}`) : null,
-  job.state === 'queued' && start
-    ? h('span', { class: 'hint' }, `starts at about ${time(start)}`) : null);
+  return h('span', {}, badge(job.state), waits(job).map((text) => h('span', { class: 'hint' }, text)));
 }
 
 function progressBar(job, progress) {
@@ -180,8 +201,7 @@ function actions(page, job) {
     page.error.hidden = true;
     page.look();
   }, (error) => {
-    page.error.textContent = error.message;
-    page.error.hidden = false;
+    showError(page, error);
     page.look();
   });
 }

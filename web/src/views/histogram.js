@@ -26,7 +26,7 @@ function rowOf(track, grid, epoch, layer, color) {
   const record = epoch && histogramOf(track, grid.bins, grid.source, epoch.epoch, layer);
   const edges = edgesOf(track, grid.bins, grid.source);
   return { points: outline(record, edges, grid.linear), median: summary?.median, color,
-    tip: apart(summary, record), note: apart(summary, record).replaceAll('\n', ', ') };
+    tip: apart(summary, record), note: apart(summary, record) };
 }
 
 function numbers(track, grid, epoch, layers) {

@@ -3,7 +3,7 @@
 import { norm, powerOfTen } from '../format.js';
 import { isNarrow, labelRoom, legendOf } from './frame.js';
 
-const TOP = 22, BOTTOM = 46, NOTES = 120, MARGIN = 16, NO_RANGE = [-10, 0];
+const TOP = 22, BOTTOM = 46, NOTES = 124, NOTE_LINE = 12.5, MARGIN = 16, NO_RANGE = [-10, 0];
 
 // Powers of ten that hold the bins in use, [first, end): [low, high], or null
 // without data.
@@ -121,24 +121,31 @@ function rowShapes({ labels, series, notes, overlap = 0.92, opacity = 0.4, ink }
       behind: overlap > 1 && k === 0 ? ink.card : null }));
   });
   if (notes && !narrow)
-    series[0].rows.forEach((row, i) => shapes.push({ type: 'text', style: { text: row.note,
-      x: end + 8, y: top + (i + 0.5) * band, fill: ink.quiet, fontSize: 12,
-      verticalAlign: 'middle' } }));
+    series[0].rows.forEach((row, i) => shapes.push(...note(row.note, end + 8, top + (i + 0.5) * band,
+      Math.max(1, Math.floor(band / NOTE_LINE)), ink.quiet)));
   return shapes;
+}
+
+// As many lines as there is room for; the last has the rest.
+function note(text, x, y, room, fill) {
+  const all = text.split('\n'), lines = [...all.slice(0, room - 1), all.slice(room - 1).join(', ')];
+  const top = y - (lines.filter(Boolean).length - 1) * NOTE_LINE / 2;
+  return lines.filter(Boolean).map((line, i) => ({ type: 'text', style: { text: line, x,
+    y: top + i * NOTE_LINE, fill, fontSize: 11, verticalAlign: 'middle' } }));
 }
 
 const peak = (row) => row.points.reduce((high, p) => Math.max(high, p[1]), 0);
 
 // tall: pixels for one unit of density.
-function ridge({ points, color, median }, { x, base, tall, band, overlap, opacity, behind }) {
+function ridge({ points, color, median }, { x, left, end, base, tall, band, overlap, opacity, behind }) {
   const shape = { points: points.map(([at, density]) => [x(at), base - density * tall]) };
   const shapes = [];
   // What lies behind a ridge does not shine through it.
   if (behind) shapes.push({ type: 'polygon', shape, style: { fill: behind, opacity: 0.75 } });
   shapes.push({ type: 'polygon', shape,
     style: { fill: color, fillOpacity: opacity, stroke: color, lineWidth: 1.5 } });
-  if (median > 0) {
-    const at = x(Math.log10(median));
+  const at = median > 0 ? x(Math.log10(median)) : NaN;
+  if (at >= left && at <= end) {
     shapes.push({ type: 'line', style: { stroke: color, lineWidth: 2 },
       shape: { x1: at, x2: at, y1: base, y2: base - (band - 2) * Math.min(overlap, 1) } });
   }
