@@ -180,7 +180,7 @@ const struct operation_type openapi_types[] = {
     { "Expected", "start_at:time? end_at:time?" },
     { "Progress", "epoch:int epochs:int step:int steps_per_epoch:int? "
       "images_per_second:num? eta_seconds:num?" },
-    { "Failure", "code:str message:str" },
+    { "Failure", "code:str message:str errors~:[Mistake]" },
     { "Plan", "spec:StoredSpec parameters:Parameters layers:[PlanLayer] "
       "steps_per_epoch:int memory_bytes:int" },
     { "PlanLayer", "name:str shape:[int] depth:int main:bool" },

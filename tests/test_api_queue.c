@@ -192,6 +192,13 @@ static void a_drained_queue_starts_nothing(void **state)
     assert_int_equal(json_integer_value(json_object_get(queue, "queued")), 2);
     assert_int_equal(json_integer_value(json_object_get(queue, "running")), 0);
     json_decref(queue);
+    struct answer a = ask(&d, "GET", "/api/v1/queue", NULL, NULL);
+    char *tag = xasprintf("If-None-Match: %s", answer_header(&a, "ETag"));
+    answer_clear(&a);
+    a = ask(&d, "GET", "/api/v1/queue", NULL, (const char *[]){ tag, NULL });
+    assert_int_equal(a.status, 304);
+    answer_clear(&a);
+    free(tag);
     assert_string_equal(text_of(waits, "waiting_for"), "undrain");
     post("/api/v1/queue/undrain", NULL, 200);
     assert_string_equal(run_to_end(&d, waits, NULL), "done");
