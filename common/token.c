@@ -125,7 +125,10 @@ bool token_equal(const char *a, const char *b)
 char *token_state_dir(void)
 {
     const char *xdg = getenv("XDG_STATE_HOME"), *home = getenv("HOME");
+    const char *service = getenv("STATE_DIRECTORY");
 
+    if (service && service[0] == '/' && !strchr(service, ':'))
+        return xstrdup(service);
     if (xdg && xdg[0] == '/')
         return xasprintf("%s/gradwatch", xdg);
     if (geteuid() == 0 || !home || home[0] != '/')

@@ -32,5 +32,6 @@ char *token_random(void);
 bool  token_equal(const char *a, const char *b);
 
 // The directory where a daemon that is told nothing keeps its state: the token
-// is its file `token`. Caller owns.
+// is its file `token`. What a service manager says (STATE_DIRECTORY) is first.
+// Caller owns.
 char *token_state_dir(void);

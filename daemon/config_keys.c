@@ -27,8 +27,9 @@ const struct config_key config_keys[] = {
     { .opt = { .name = "state", .letter = 's', .value = "DIR",
                .help = "where jobs and events are kept" },
       .kind = CONFIG_TEXT, AT(state),
-      .unset = "$XDG_STATE_HOME/gradwatch, ~/.local/state/gradwatch without "
-      "that variable; /var/lib/gradwatch for root",
+      .unset = "what a service manager says in $STATE_DIRECTORY; else "
+      "$XDG_STATE_HOME/gradwatch, ~/.local/state/gradwatch without that "
+      "variable; /var/lib/gradwatch for root",
       .more = "The folder with the database, logs, checkpoints, decoded images "
       "and the token. It is made if it is not there; two daemons never share "
       "one." },

@@ -33,7 +33,7 @@ static char *module_path(void)
     char *paths[] = {
         xasprintf("%s/%s", dir, module_name),
         xasprintf("%s/../gpu/%s", dir, module_name),    // the build folder
-        xasprintf("%s/%s", GRADWATCH_LIBDIR, module_name),
+        xasprintf("%s/../%s/gradwatch/%s", dir, GRADWATCH_LIBDIR, module_name),
     };
     char *found = NULL;
 
