@@ -208,8 +208,14 @@ test('verdict: in words, each number with the way to its view', async () => {
   assert.equal(await part.locator('tbody a').count(), values.length);
   await page.locator('[data-chart="compare-1-2"] canvas').first().waitFor();
   await shoot(page, 'verdict');
-  await part.locator('tbody a').first().click();
-  await page.locator('.chart canvas').first().waitFor();
+  // Each of them leads to a view that draws something.
+  const links = await part.locator('tbody a').evaluateAll((all) => all.map((a) => a.hash));
+  for (const link of new Set(links)) {
+    assert.match(link, /^#\/jobs\/1\?view=(histogram|profile|training)/);
+    await page.goto(`${daemon.url}/${link}`);
+    await page.locator('[aria-current="page"]').waitFor();
+    await page.locator('.chart canvas').first().waitFor();
+  }
   assert.deepEqual(wrong, []);
   await page.close();
 });
@@ -258,6 +264,35 @@ test('comparison: follows the epochs of a job that trains', async () => {
   const { summary } = await daemon.api(`/compare?jobs=1,${id}`);
   await page.locator('.words').getByText(summary).waitFor();
   assert.ok(asked.length <= 3, `asked ${asked.length} times`);
+  assert.deepEqual(wrong, []);
+  await page.close();
+});
+
+test('seeds of a group as bands, from the list of its jobs', async () => {
+  const ids = [];
+  for (const [skip, seed] of [[false, 1], [false, 2], [true, 1]])
+    ids.push(await daemon.train({ ...TINY, name: `${skip} ${seed}`, group: 'depth', model: { skip },
+      train: { epochs: 1, seed } }));
+  const slopes = await Promise.all(ids.slice(0, 2).map(async (id) =>
+    (await daemon.api(`/jobs/${id}/profile`)).epochs[0].slope.decades_per_layer));
+  const { page, wrong } = await openPage(browser, daemon.url);
+  await page.getByRole('link', { name: 'group depth' }).first().click();
+  await page.waitForURL(/#\/\?group=depth/);
+  await page.getByRole('link', { name: 'Compare all 3' }).click();
+  await page.waitForURL(new RegExp(`#/jobs/${ids}\\?view=profile&seeds=bands`));
+  const factor = 10 ** ((slopes[0] + slopes[1]) / 2);
+  await page.locator('[data-chart="profile"] .words').getByText(new RegExp(
+    `and 1 other seed: .* by ${shownNorm(factor)} \\(2 seeds: `)).waitFor();
+  // Numbers stay those of each run.
+  assert.deepEqual([...new Set((await openTable(page, 'profile')).map((r) => Number(r.Job)))], ids);
+  const svg = await download(page, page.getByLabel('download profile as SVG'));
+  for (const text of ['other seed', 'true 1']) assert.ok(svg.bytes.toString().includes(text), text);
+  await shoot(page, 'seeds');
+  await page.getByRole('link', { name: 'Training' }).click();
+  await page.locator('[data-chart="loss"] canvas').waitFor();
+  await shoot(page, 'seeds-training');
+  await page.getByLabel('Seeds').selectOption('');
+  await page.waitForURL((url) => !url.hash.includes('seeds='));
   assert.deepEqual(wrong, []);
   await page.close();
 });

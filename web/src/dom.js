@@ -18,6 +18,14 @@ export function replace(parent, ...children) {
   parent.replaceChildren(...children.flat().filter(Boolean));
 }
 
+// Draws an element's children anew when what they are made of has changed.
+export function redraw(element, of, make) {
+  const key = JSON.stringify(of);
+  if (element.made === key) return;
+  element.made = key;
+  replace(element, make());
+}
+
 // A text that stays costs the browser no layout.
 export function setText(element, text) {
   if (element.textContent !== text) element.textContent = text;

@@ -4,6 +4,7 @@ import { h, labelled, replace, select, setText } from '../dom.js';
 import { quantitiesOf } from '../track.js';
 import { layersOfAll, pickLayers } from '../views/layers.js';
 import { choiceOf } from '../views/quantities.js';
+import { haveSeeds } from '../views/sets.js';
 
 const FRAME_MILLIS = 700, LONGEST_MILLIS = 30000, SHORTEST_MILLIS = 33;
 
@@ -23,13 +24,15 @@ export function makeControls(change) {
     density: chooser('Density', 'density', [['', 'per decade'], ['linear', 'linear (notebook)']]),
     source: chooser('Steps', 'source', [['', 'all'], ['samples', 'kept samples']]),
     together: chooser('Jobs', 'together', [['', 'side by side'], ['1', 'overlaid']]),
+    seeds: chooser('Seeds', 'seeds', [['', 'each run'], ['bands', 'as bands']]),
     quantity: quantityControl(change),
   };
   return {
     element: h('div', { class: 'row controls' }, Object.values(all).map((c) => c.element)),
     update(used, state, tracks) {
       for (const [name, control] of Object.entries(all)) {
-        const hidden = !used.includes(name) || (name === 'together' && tracks.length < 2);
+        const hidden = !used.includes(name) || (name === 'together' && tracks.length < 2)
+          || (name === 'seeds' && !haveSeeds(tracks));
         control.element.hidden = hidden;
         if (!hidden) control.update(state, tracks);
         else if (name === 'epoch') control.stop();

@@ -2,7 +2,7 @@
 // behind tabs.
 import { address, writeAddress } from '../address.js';
 import { describe, getComparison, getRoot } from '../api.js';
-import { h, replace, setText } from '../dom.js';
+import { h, redraw as drawAnew, replace, setText } from '../dom.js';
 import { duration, norm, percent, rate, waits } from '../format.js';
 import { ink } from '../palette.js';
 import { saveGif, saveWebm } from '../save.js';
@@ -203,22 +203,14 @@ function drawHead(page, head, track, epoch) {
     epoch ? `loss ${norm(of.loss)}` : null, epoch ? `accuracy ${percent(of.accuracy)}` : null,
   ].filter(Boolean);
   const [said, doings] = head.children;
-  redrawn(said, [job.name, job.state, done, facts, verdict?.verdict, verdict?.summary, job.error], () => [
+  drawAnew(said, [job.name, job.state, done, facts, verdict?.verdict, verdict?.summary, job.error], () => [
     h('div', { class: 'row' }, h('h1', {}, nameOf(track)), badge(job.state),
       verdict && verdict.verdict !== job.state ? badge(verdict.verdict) : null),
     h('progress', { max: 1, value: done, 'aria-label': `progress of job ${job.id}` }),
     h('p', { class: 'quiet facts' }, facts.join(' · ')),
     verdict ? h('p', { class: 'summary' }, verdict.summary) : null,
     job.error ? h('p', { class: 'error', role: 'alert' }, job.error.message) : null]);
-  redrawn(doings, [job.name, job.state, job.spec.priority], () => actionsOf(page, track));
-}
-
-// Draws an element's children anew when what they are made of has changed.
-function redrawn(element, of, make) {
-  const key = JSON.stringify(of);
-  if (element.made === key) return;
-  element.made = key;
-  replace(element, make());
+  drawAnew(doings, [job.name, job.state, job.spec.priority], () => actionsOf(page, track));
 }
 
 // A job that is gone is no longer here to see.

@@ -1,7 +1,7 @@
 // The list of jobs: newest first, live, with what can be done to them.
 import { address, writeAddress } from '../address.js';
 import { describe, drainQueue, follow, getQueue, listJobs } from '../api.js';
-import { confirm, h, labelled, replace, scroller, select, setText } from '../dom.js';
+import { confirm, h, labelled, redraw, replace, scroller, select, setText } from '../dom.js';
 import { duration, norm, percent, rate, time, waits } from '../format.js';
 import { actionButtons, STATES } from './actions.js';
 
@@ -54,12 +54,13 @@ function build(page, root) {
     page.pages++;
     page.look();
   } }, 'Show older jobs');
+  page.group = h('p', { hidden: true });
   page.empty = h('p', { class: 'quiet', hidden: true });
   replace(root,
     h('div', { class: 'row' }, h('h1', {}, 'Jobs'),
       h('a', { class: 'button', href: address('/submit') }, 'New job or pair'), page.compare, page.hold),
     h('div', { class: 'row controls' }, labelled('Search', page.search), labelled('State', page.filter)),
-    page.held, page.error,
+    page.group, page.held, page.error,
     page.list = scroller('Jobs', h('table', { class: 'jobs' },
       h('thead', {}, h('tr', {}, HEADS.map((t) => h('th', { scope: 'col' }, t)))), page.body)),
     page.empty, page.more);
@@ -74,10 +75,10 @@ function change(page, changes) {
 
 // Returns the number of the newest event the list knows of.
 async function load(page) {
-  const jobs = [], state = page.state.state || undefined;
+  const jobs = [], { state, group } = page.state;
   let cursor, answer;
   for (let i = 0; i < page.pages; i++) {
-    answer = await listJobs({ limit: PAGE, cursor, state });
+    answer = await listJobs({ limit: PAGE, cursor, state: state || undefined, group });
     jobs.push(...answer.jobs);
     cursor = answer.next ?? undefined;
     if (!cursor) break;
@@ -130,10 +131,22 @@ function draw(page) {
   page.more.hidden = !page.next;
   page.empty.hidden = shown.length > 0;
   page.list.hidden = shown.length === 0;
-  if (shown.length === 0) replace(page.empty, ...(q || state ? ['No job fits.']
+  if (shown.length === 0) replace(page.empty, ...(q || state || page.state.group ? ['No job fits.']
     : ['No jobs yet. Begin here with ', h('a', { href: address('/submit') }, 'a new job'),
       ' or in a shell: ', h('code', {}, 'gradwatch submit --preset demo')]));
+  drawGroup(page, shown);
   drawCompare(page);
+}
+
+// All that is listed of a group, its seeds as bands.
+function drawGroup(page, shown) {
+  const { group } = page.state;
+  page.group.hidden = !group;
+  if (group) redraw(page.group, [group, shown.map((job) => job.id)], () => [`Group ${group} `,
+    shown.length > 1 ? h('a', { class: 'button', href: address(
+      `/jobs/${shown.map((job) => job.id).sort((a, b) => a - b).join(',')}`,
+      { view: 'profile', seeds: 'bands' }) }, `Compare all ${shown.length}`) : null, ' ',
+    h('a', { href: address('/') }, 'All jobs')]);
 }
 
 function drawCompare(page) {
@@ -141,6 +154,12 @@ function drawCompare(page) {
   page.compare.hidden = ids.length < 2;
   page.compare.href = address(`/jobs/${ids.join(',')}`);
   page.compare.textContent = `Compare ${ids.length} jobs`;
+}
+
+function nameOf(job) {
+  const { group } = job.spec;
+  return h('span', {}, h('a', { href: address(`/jobs/${job.id}`) }, job.name), group
+    ? h('span', { class: 'hint' }, 'of ', h('a', { href: address('/', { group }) }, `group ${group}`)) : null);
 }
 
 function pickBox(page, job) {
@@ -160,7 +179,7 @@ function fillRow(row, page, job) {
   const cells = [
     [[], () => pickBox(page, job)],
     [[], () => String(job.id)],
-    [[job.name], () => h('a', { href: address(`/jobs/${job.id}`) }, job.name)],
+    [[job.name, job.spec.group], () => nameOf(job)],
     [[job.state, job.waiting_for, job.expected], () => stateOf(job)],
     [[job.state, progress], () => progressBar(job, progress)],
     [[running && progress], () => running ? rate(progress?.images_per_second) : ''],

@@ -51,8 +51,9 @@ export function placesOf({ deepest, low, high }, legend, { width, height }) {
 export function slopeWords(slope) {
   if (!slope || slope.factor_per_layer === null || slope.factor_per_layer === undefined)
     return 'No slope yet: it is fitted when the epoch is complete.';
-  const { factor_per_layer: factor, decades_per_layer: decades, low, high } = slope;
-  const sure = low === null || high === null ? '' : ` (95 %: ${norm(low)} to ${norm(high)})`;
+  const { factor_per_layer: factor, decades_per_layer: decades, low, high, seeds } = slope;
+  const sure = low === null || high === null ? ''
+    : ` (${seeds ? `${seeds} seeds` : '95 %'}: ${norm(low)} to ${norm(high)})`;
   const layers = Math.abs(1 / decades);
   const tenfold = layers > 1000 ? 'which is level'
     : `tenfold ${decades > 0 ? 'growth' : 'loss'} every ${Math.max(1, Math.round(layers))} layers`;

@@ -6,8 +6,7 @@ import { SERIES } from '../palette.js';
 import { axes, boundsOf, GRID, placesOf, shown, slopeWords, SYMBOLS } from './depth.js';
 import { earlyCharts } from './early.js';
 import { legendOf } from './frame.js';
-
-const mean = (values) => values.reduce((a, b) => a + b, 0) / values.length;
+import { drawnSets, mean, meanSlope, setName, spread } from './sets.js';
 
 // The least-squares line goes through the means; a slope counts towards the
 // input, so against the depth.
@@ -75,20 +74,25 @@ function profileChart(ctx) {
   const layersOf = (i) => [...epochs[i]?.layers.values() ?? []];
   const rows = (text) => ctx.tracks.flatMap((track, i) => layersOf(i).map((l) =>
     [String(track.id), l.layer, String(l.depth), ...COLUMNS.map((c) => text(l[c]))]));
+  const profiles = drawnSets(ctx).map((set, i) => {
+    const shownEpochs = set.map(ctx.epochOf).filter(Boolean);
+    return { name: setName(set, ctx.nameOf), color: SERIES[i % SERIES.length],
+      layers: spread(shownEpochs, ctx.state), slope: meanSlope(shownEpochs.map((e) => e.slope)) };
+  });
   return { key: 'profile', height: 380, label: 'Median norm of every layer against its depth',
-    words: ctx.tracks.map((track, i) => (ctx.tracks.length > 1 ? `${ctx.nameOf(track)}: ` : '') +
-      slopeWords(epochs[i]?.slope)),
+    words: profiles.map((p) => (profiles.length > 1 ? `${p.name}: ` : '') + slopeWords(p.slope)),
     ...profileParts({ ink: ctx.ink, quantity: ctx.tracks[0].quantity,
       bounds: boundsOf(ctx.tracks.flatMap((t) => t.layers), ctx.tracks.flatMap((t) => t.heights ?? [])),
-      profiles: ctx.tracks.map((track, i) => ({ name: ctx.nameOf(track),
-        color: SERIES[i % SERIES.length], layers: layersOf(i), slope: epochs[i]?.slope })) }),
+      profiles }),
     table: () => ({ heads: HEADS, rows: rows(norm) }), csv: () => ({ heads: HEADS, rows: rows((x) => x) }) };
 }
 
 export const profile = {
   id: 'profile', label: 'Depth profile',
-  controls: () => ['epoch', 'together'],
-  text: () => 'Median norm of the chosen epoch, layer by layer; the band holds nine of ten steps, ' +
+  controls: () => ['epoch', 'together', 'seeds'],
+  text: (state) => 'Median norm of the chosen epoch, layer by layer; ' + (state.seeds === 'bands'
+    ? 'of jobs that differ only in the seed, the mean, and as a band all of them; '
+    : 'the band holds nine of ten steps, ') +
     'the dashed line is the fit. Towards the left is the input: a line that falls there is a ' +
     'gradient that vanishes, one that rises explodes.',
   charts: (ctx) => [profileChart(ctx), ...earlyCharts(ctx)],

@@ -3,6 +3,7 @@
 import { norm } from '../format.js';
 import { SERIES } from '../palette.js';
 import { legendOf } from './frame.js';
+import { drawnSets, mean, setName } from './sets.js';
 
 const QUANTITIES = [
   { key: 'loss', title: 'Loss', unit: 'cross-entropy, nats', scale: true },
@@ -12,7 +13,27 @@ const QUANTITIES = [
     unit: 'share of the time', min: 0 },
 ];
 
-// runs: [{name, epochs: [{epoch, loss, accuracy, validation}]}]
+// Of runs that differ only in the seed: their mean by epoch, and {low, high}.
+function merged(set, key) {
+  if (set.length === 1) return set[0].training;
+  const epochs = set[0].training.filter((e) => set.every((t) => t.training.some((o) => o.epoch === e.epoch)));
+  return epochs.map(({ epoch }) => {
+    const values = set.map((t) => t.training.find((e) => e.epoch === epoch)[key])
+      .filter((v) => v !== null && v !== undefined);
+    return { epoch, [key]: values.length ? mean(values) : null,
+      low: Math.min(...values), high: Math.max(...values) };
+  });
+}
+
+function band(epochs, name, color) {
+  const around = [...epochs.map((e) => [e.epoch, e.high]), ...epochs.map((e) => [e.epoch, e.low]).reverse()];
+  return { type: 'custom', name, silent: true, z: 1, data: around, tooltip: { show: false },
+    itemStyle: { color }, renderItem: ({ dataIndex }, api) => dataIndex > 0 ? null
+      : { type: 'polygon', shape: { points: around.map((p) => api.coord(p)) },
+        style: { fill: color, opacity: 0.18 } } };
+}
+
+// runs: [{name, epochs: [{epoch, loss, accuracy, validation, low, high}]}]
 export function trainingOption({ runs, quantity, ink }, size) {
   const line = (run, i, name, value, type) => ({
     type: 'line', name, symbolSize: 6, symbol: ['circle', 'rect', 'triangle'][i % 3],
@@ -24,7 +45,7 @@ export function trainingOption({ runs, quantity, ink }, size) {
     ...(run.epochs.some((e) => e.validation?.[quantity.key] !== undefined)
       ? [line(run, i, `${run.name}, validation`, (e) => e.validation?.[quantity.key], 'dashed')] : []),
   ]);
-  const { legend, height } = legendOf(series.map((s) => s.name), size, ink);
+  const { legend, height } = legendOf([...new Set(series.map((s) => s.name))], size, ink);
   return {
     grid: { left: 76, right: 20, top: height + 12, bottom: 44, outerBoundsMode: 'none' }, legend,
     tooltip: { trigger: 'axis', renderMode: 'richText', valueFormatter: norm },
@@ -40,18 +61,20 @@ export function trainingOption({ runs, quantity, ink }, size) {
 }
 
 function chart(ctx, quantity) {
-  const runs = ctx.tracks.map((t) => ({ id: t.id, name: ctx.nameOf(t), epochs: t.training }));
+  const runs = ctx.tracks.map((t) => ({ id: t.id, epochs: t.training }));
   const rows = (text) => runs.flatMap((run) => run.epochs.map((e) =>
     [String(run.id), String(e.epoch), text(e[quantity.key])]));
   const heads = ['Job', 'Epoch', quantity.title];
   return { key: quantity.key, title: quantity.title, label: `${quantity.title} per epoch`, height: 270,
-    option: (size) => trainingOption({ runs, quantity, ink: ctx.ink }, size),
+    option: (size) => trainingOption({ quantity, ink: ctx.ink, runs: drawnSets(ctx).map((set) =>
+      ({ name: setName(set, ctx.nameOf), epochs: merged(set, quantity.key) })) }, size),
     table: () => ({ heads, rows: rows(norm) }), csv: () => ({ heads, rows: rows((x) => x) }) };
 }
 
 export const training = {
   id: 'training', label: 'Training',
-  controls: () => [],
-  text: () => 'Loss and accuracy are means over the images of an epoch as they were trained on.',
+  controls: () => ['seeds'],
+  text: (state) => 'Loss and accuracy are means over the images of an epoch as they were trained on.' +
+    (state.seeds === 'bands' ? ' Jobs that differ only in the seed: their mean, and as a band all of them.' : ''),
   charts: (ctx) => QUANTITIES.map((quantity) => chart(ctx, quantity)),
 };
