@@ -31,14 +31,14 @@ int  dnn_open(struct dnn **out, struct error *err);
 void dnn_close(struct dnn *d);          // NULL is fine
 
 // The plan for this pass. May take seconds on the first run of a program with
-// a new shape, milliseconds after. One with stats only where it is faster than
-// one without and kernels.h's statistics behind it, as tried on the device; else
-// *out is NULL.
+// a new shape, milliseconds after. One with stats only where, as tried on the
+// device, it is faster than one without and kernels.h's statistics behind it;
+// else *out is NULL.
 int    dnn_choose(struct dnn *d, const struct dnn_conv *at,
                   const struct dnn_plan **out, struct error *err);
 size_t dnn_workspace(const struct dnn_plan *p);         // bytes
 
-// Reads two of x, w, y and overwrites the third (y, x, w by pass), and sums. Can
-// be captured.
+// Reads two of x, w, y and overwrites the third (y, x, w by pass), and sums.
+// Can be captured.
 int    dnn_run(struct dnn *d, const struct dnn_plan *p, struct dnn_data at,
                cudaStream_t stream, struct error *err);

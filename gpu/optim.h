@@ -1,6 +1,6 @@
-/* gpu/optim.h: the update of all parameters in use, while the backward pass goes
- * on: the convolutions' weights in a few parts, from the last ones, on a stream
- * of their own as soon as nobody reads them any more; then what is left. */
+/* gpu/optim.h: the update of all parameters in use, while the backward pass
+ * goes on: the convolutions' weights in a few parts, from the last ones, on a
+ * stream of their own as soon as nobody reads them any more; then the rest. */
 #pragma once
 #include "gpu/op.h"
 

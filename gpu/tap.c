@@ -1,8 +1,9 @@
-/* gpu/tap.c: tables of segments: one by tap, for the end of a step, and three of
- * the parameters', measured by one launch each: their values, before anything
- * of the step changes them, their gradients, and the changes. A gradient is complete when the backward stage of its producer
- * begins, a value when its forward stage ends, what comes back through a branch
- * when the stage of its first node does. */
+/* gpu/tap.c: tables of segments: one by tap, for the end of a step, and three
+ * of the parameters', measured by one launch each: their values before the
+ * step changes anything, their gradients, and the changes. A gradient is
+ * complete when the backward stage of its producer begins, a value when its
+ * forward stage ends, what comes back through a branch when the stage of its
+ * first node does. */
 #include "gpu/tap.h"
 
 #include <math.h>

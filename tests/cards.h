@@ -1,5 +1,5 @@
-/* tests/cards.h: cards that are described to cuDNN, which plans for them without
- * one. Include after cmocka.h. */
+/* tests/cards.h: cards that are described to cuDNN, which plans for them
+ * without one. Include after cmocka.h. */
 #pragma once
 #include <stdlib.h>
 #include "common/mem.h"

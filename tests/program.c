@@ -17,8 +17,11 @@ static void program_path(char out[PATH_MAX])
 
     self[n > 0 ? n : 0] = 0;
     const char *other = getenv("GRADWATCH_TEST_WORKER");
-    snprintf(out, PATH_MAX, "%.3000s/%s", dirname(self),
-             other ? other : "../worker/gradwatch-train");
+    if (other && *other == '/')
+        snprintf(out, PATH_MAX, "%s", other);
+    else
+        snprintf(out, PATH_MAX, "%.3000s/%s", dirname(self),
+                 other ? other : "../worker/gradwatch-train");
 }
 
 // In the child; does not return.

@@ -121,7 +121,8 @@ static desc dw(desc x, desc w, desc y)
     cudnnConvolutionMode_t mode = CUDNN_CROSS_CORRELATION;
     float alpha = 1, beta = 0;
     desc c = make(CUDNN_BACKEND_CONVOLUTION_DESCRIPTOR);
-    desc op = make(CUDNN_BACKEND_OPERATION_CONVOLUTION_BACKWARD_FILTER_DESCRIPTOR);
+    desc op =
+        make(CUDNN_BACKEND_OPERATION_CONVOLUTION_BACKWARD_FILTER_DESCRIPTOR);
 
     set(c, CUDNN_ATTR_CONVOLUTION_COMP_TYPE, CUDNN_TYPE_DATA_TYPE, 1, &math);
     set(c, CUDNN_ATTR_CONVOLUTION_CONV_MODE, CUDNN_TYPE_CONVOLUTION_MODE, 1,
@@ -168,10 +169,10 @@ static int64_t proposals(desc properties, desc *ops, int64_t n)
     return found;
 }
 
-// Normalising and relu where a convolution reads would pay only if the
-// gradient of its weights, which reads the same, did so too: else the normalised
-// numbers have to be written for that anyway. In bf16 cuDNN has no such plan; if
-// this fails, it has learnt it, and it is time to try.
+// Normalising and relu where a convolution reads would pay only if the gradient
+// of its weights, which reads the same, did so too: else the normalised numbers
+// have to be written for that anyway. In bf16 cuDNN has no such plan; if this
+// fails, it has learnt it, and it is time to try.
 static void test_no_prologue_for_dw(void **state)
 {
     const struct card *card = *state;

@@ -172,7 +172,7 @@ static void test_the_same_bits_twice(void **state)
 // Fusing and the sharing of memory change how, not what: float32's roundings
 // differ in a few places.
 // Statistics out of a convolution's epilogue, as cuDNN may offer them, are the
-// same but for float32's rounding, which bf16 makes some 1e-3 of here and there.
+// same but for float32's rounding, which bf16 makes some 1e-3 of in places.
 // (On a card, which decides for itself, both histories are the same.)
 static void test_sums_in_passing(void **state)
 {
