@@ -36,12 +36,16 @@ struct records {
     pthread_mutex_t lock;       // taken before an entry's, never while holding
     struct entry   *entries;
     uint64_t        clock;
+    int             max;        // RECORDS_MAX and RECORDS_BYTES
+    size_t          max_bytes;
 };
 
 struct records *records_new(struct store *store)
 {
     struct records *r = xcalloc(1, sizeof *r);
     r->store = store;
+    r->max = RECORDS_MAX;
+    r->max_bytes = RECORDS_BYTES;
     pthread_mutex_init(&r->lock, NULL);
     return r;
 }
@@ -109,10 +113,28 @@ static void make_room(struct records *r)
             if (!oldest || e->used < oldest->used)
                 oldest = e;
         }
-        if (!oldest || (n <= RECORDS_MAX && bytes <= RECORDS_BYTES))
+        if (!oldest || (n <= r->max && bytes <= r->max_bytes))
             return;
         unlink_entry(r, oldest);
     }
+}
+
+void records_limit(struct records *r, int max, size_t bytes)
+{
+    r->max = max;
+    r->max_bytes = bytes;
+}
+
+int records_held(struct records *r, size_t *bytes)
+{
+    int n = 0;
+
+    *bytes = 0;
+    pthread_mutex_lock(&r->lock);
+    for (struct entry *e = r->entries; e; e = e->next, n++)
+        *bytes += history_bytes(e->history);
+    pthread_mutex_unlock(&r->lock);
+    return n;
 }
 
 // The entry of a job with one more user, or NULL.

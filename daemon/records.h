@@ -9,7 +9,7 @@
 #include "daemon/store.h"
 
 enum { RECORDS_MAX = 64 };                      // histories held at most
-enum { RECORDS_BYTES = 512 << 20 };             // of all, but for those in use
+enum { RECORDS_BYTES = 256 << 20 };             // of all, but for those in use
 enum {                                          // kept answers of a job
     RECORDS_KEPT = 64,
     RECORDS_KEPT_BYTES = 32 << 20,
@@ -17,6 +17,11 @@ enum {                                          // kept answers of a job
 };
 
 struct records;
+
+// Other limits, for tests.
+void records_limit(struct records *r, int max, size_t bytes);
+// How many histories are held, and their bytes.
+int  records_held(struct records *r, size_t *bytes);
 
 struct records *records_new(struct store *store);   // borrows store
 void            records_free(struct records *r);

@@ -6,14 +6,17 @@
 #include <string.h>
 #include <sys/file.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
+#include "common/clock.h"
 #include "common/mem.h"
 
 enum {
     BUSY_MILLIS = 5000,         // while somebody else reads the file
     WAL_PAGES = 1000,           // then they go to the database itself
 };
+static const double LOCK_PATIENCE_S = 1;
 
 // What a full disk, or a full tmpfs under a shared map, looks like.
 static bool is_full(int code)
@@ -108,6 +111,20 @@ static int make_dirs(const char *dir, struct error *err)
     return rc;
 }
 
+// A daemon that was killed while it started a worker leaves the lock to that
+// child for the moments until the child dies too.
+static int wait_for_lock(int fd)
+{
+    const struct timespec pause = { .tv_nsec = 20000000 };
+    double until = clock_seconds() + LOCK_PATIENCE_S;
+    int rc;
+
+    while ((rc = flock(fd, LOCK_EX | LOCK_NB)) != 0 &&
+           clock_seconds() < until)
+        nanosleep(&pause, NULL);
+    return rc;
+}
+
 int store_lock(const char *dir, int *fd, struct error *err)
 {
     char *path = xasprintf("%s/lock", dir);
@@ -116,7 +133,7 @@ int store_lock(const char *dir, int *fd, struct error *err)
     *fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
     if (*fd < 0)
         rc = fail(err, ERR_IO, "cannot open %s: %s", path, strerror(errno));
-    else if (flock(*fd, LOCK_EX | LOCK_NB) != 0)
+    else if (wait_for_lock(*fd) != 0)
         rc = fail(err, ERR_STATE, "another gradwatchd uses %s; stop it or "
                   "choose another --state", dir);
     free(path);

@@ -58,12 +58,32 @@ static void test_crc(void **state)
     assert_true(crc32_of("", 0) == 0);
 }
 
+// The definition: a bit at a time, over texts of every length and alignment.
+static void test_crc_by_bits(void **state)
+{
+    (void)state;
+    uint8_t text[80];
+
+    for (size_t i = 0; i < sizeof text; i++)
+        text[i] = (uint8_t)(i * 151 + 7);
+    for (size_t from = 0; from < 9; from++)
+        for (size_t len = 0; from + len <= sizeof text; len++) {
+            uint32_t crc = ~UINT32_C(0);
+            for (size_t i = 0; i < 8 * len; i++) {
+                crc ^= text[from + i / 8] >> i % 8 & 1;
+                crc = crc & 1 ? crc >> 1 ^ UINT32_C(0xEDB88320) : crc >> 1;
+            }
+            assert_true(crc32_of(text + from, len) == ~crc);
+        }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_vectors),
         cmocka_unit_test(test_million),
         cmocka_unit_test(test_crc),
+        cmocka_unit_test(test_crc_by_bits),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

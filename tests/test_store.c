@@ -1,10 +1,13 @@
 // daemon/store.c: jobs and events, durable and in order.
 #include <setjmp.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
+#include <sys/wait.h>
 #include <sqlite3.h>
 #include <cmocka.h>
 
@@ -200,6 +203,28 @@ static void one_store_has_one_owner(void **state)
     assert_non_null(strstr(err.text, "another gradwatchd"));
 }
 
+// A daemon was killed between fork and exec: for a moment its child still has
+// the lock.
+static void the_lock_of_a_dying_child_is_waited_for(void **state)
+{
+    char *path = xasprintf("%s/lock", (char *)*state);
+
+    for (int i = 0; i < 20; i++) {
+        store_close(s);
+        int fd = open(path, O_RDWR | O_CLOEXEC), status;
+        assert_int_equal(flock(fd, LOCK_EX | LOCK_NB), 0);
+        pid_t child = fork();
+        if (child == 0)
+            for (;;)
+                pause();
+        close(fd);
+        kill(child, SIGKILL);
+        assert_int_equal(store_open(*state, &s, &err), 0);
+        waitpid(child, &status, 0);
+    }
+    free(path);
+}
+
 static void what_a_newer_version_made_is_left_alone(void **state)
 {
     char *path = xasprintf("%s/gradwatch.db", (char *)*state);
@@ -253,6 +278,7 @@ int main(void)
         with_store(a_removed_job_takes_its_events_along),
         with_store(damage_is_noticed),
         with_store(one_store_has_one_owner),
+        with_store(the_lock_of_a_dying_child_is_waited_for),
         with_store(what_a_newer_version_made_is_left_alone),
         with_store(a_place_that_cannot_be_is_named),
     };
