@@ -92,4 +92,5 @@ int command_devices(struct client *c);
 int command_status(struct client *c);
 int command_open(struct client *c);
 int command_completion(struct client *c);
+int command_doctor(struct client *c);
 int command_version(struct client *c);

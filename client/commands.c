@@ -156,6 +156,9 @@ const struct command commands[] = {
      .run = command_open, .more =
      "Prints a link that works once and for two minutes: open it in a browser, "
      "which\nthen stays logged in."},
+    {"doctor", "", 0, 0, "what is installed, what is missing, how to get it",
+     .run = command_doctor, .more = "Exits with 1 if something is missing that "
+     "gradwatch needs."},
     {"completion", "bash|zsh|fish", 1, 1, "make a shell complete this program",
      .run = command_completion, .more = "Prints a script for that shell to read"
      ":\n  bash: source <(gradwatch completion bash)\n"
