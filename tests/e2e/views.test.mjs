@@ -272,9 +272,9 @@ test('seeds of a group as bands, from the list of its jobs', async () => {
   const ids = [];
   for (const [skip, seed] of [[false, 1], [false, 2], [true, 1]])
     ids.push(await daemon.train({ ...TINY, name: `${skip} ${seed}`, group: 'depth', model: { skip },
-      train: { epochs: 1, seed } }));
+      train: { epochs: 2, seed } }));
   const slopes = await Promise.all(ids.slice(0, 2).map(async (id) =>
-    (await daemon.api(`/jobs/${id}/profile`)).epochs[0].slope.decades_per_layer));
+    (await daemon.api(`/jobs/${id}/profile`)).epochs[1].slope.decades_per_layer));
   const { page, wrong } = await openPage(browser, daemon.url);
   await page.getByRole('link', { name: 'group depth' }).first().click();
   await page.waitForURL(/#\/\?group=depth/);
@@ -291,6 +291,8 @@ test('seeds of a group as bands, from the list of its jobs', async () => {
   await page.getByRole('link', { name: 'Training' }).click();
   await page.locator('[data-chart="loss"] canvas').waitFor();
   await shoot(page, 'seeds-training');
+  const band = await download(page, page.getByLabel('download loss as SVG'));
+  assert.match(band.bytes.toString(), /<polygon [^>]*fill="#0072b2" fill-opacity="0.18"/);
   await page.getByLabel('Seeds').selectOption('');
   await page.waitForURL((url) => !url.hash.includes('seeds='));
   assert.deepEqual(wrong, []);

@@ -44,6 +44,7 @@ export function trainingOption({ runs, quantity, ink }, size) {
     line(run, i, run.name, (e) => e[quantity.key], 'solid'),
     ...(run.epochs.some((e) => e.validation?.[quantity.key] !== undefined)
       ? [line(run, i, `${run.name}, validation`, (e) => e.validation?.[quantity.key], 'dashed')] : []),
+    ...(run.epochs[0]?.low !== undefined ? [band(run.epochs, run.name, SERIES[i % SERIES.length])] : []),
   ]);
   const { legend, height } = legendOf([...new Set(series.map((s) => s.name))], size, ink);
   return {
