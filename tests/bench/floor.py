@@ -10,6 +10,8 @@ Caches are ignored. Figures of the card: dense arithmetic in TFLOP/s that real
 matrices reach, and bandwidth that a copy reaches, in TB/s.
 """
 CLASSES = 200
+SIX = ["conv1", "layer1.0.conv1", "layer2.0.conv2", "layer3.5.conv3",
+       "layer4.2.conv1", "fc"]          # that the notebook records
 CARDS = {"H200": {"bf16": 790.0, "tf32": 395.0, "f32": 53.5, "tb": 4.3},
          "H100": {"bf16": 790.0, "tf32": 395.0, "f32": 53.5, "tb": 3.0},
          "A100": {"bf16": 270.0, "tf32": 135.0, "f32": 19.0, "tb": 1.75}}
