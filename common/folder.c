@@ -10,6 +10,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <math.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -19,6 +20,7 @@
 #include <unistd.h>
 
 #include "common/beneath.h"
+#include "common/clock.h"
 #include "common/mem.h"
 
 enum {
@@ -31,6 +33,7 @@ struct walk {
     struct folder *f;
     int            label;
     int64_t        room;        // images there is space for
+    double         seconds, end;        // it may take; clock_seconds() then
     struct { dev_t dev; ino_t ino; } above[MOST_DEPTH];
     struct error  *err;
 };
@@ -124,15 +127,23 @@ static bool is_own_ancestor(const struct walk *w, int depth,
 
 static int walk_folder(struct walk *w, const char *below, int depth);
 
+static int check_time(const struct walk *w)
+{
+    if (clock_seconds() <= w->end)
+        return 0;
+    return fail(w->err, ERR_LIMIT, "listing the images of %s takes longer than "
+                "%g s", w->f->dir, w->seconds);
+}
+
 // One entry of a folder: an image is taken, a folder is entered.
 static int walk_entry(struct walk *w, DIR *in, const char *below,
                       const char *name, int depth)
 {
     char *path = xasprintf("%s/%s", below, name);
     struct stat st;
-    int rc = 0;
+    int rc = check_time(w);
 
-    if (look(w->f, in, name, path, &st)) {
+    if (rc == 0 && look(w->f, in, name, path, &st)) {
         if (S_ISDIR(st.st_mode) && depth < MOST_DEPTH) {
             rc = walk_folder(w, path, depth);
         } else if (S_ISREG(st.st_mode) && is_image(name)) {
@@ -272,9 +283,9 @@ static int add_annotated(struct walk *w, struct annotated *row)
 {
     int fd = is_image(row->path) ? open_below(w->f, row->path, O_PATH) : -1;
     struct stat st;
-    int rc = 0;
+    int rc = check_time(w);
 
-    if (fd >= 0 && fstat(fd, &st) == 0 && S_ISREG(st.st_mode)) {
+    if (rc == 0 && fd >= 0 && fstat(fd, &st) == 0 && S_ISREG(st.st_mode)) {
         char **class = bsearch(&row->class, w->f->classes,
                                (size_t)w->f->n_classes, sizeof *class, by_name);
         w->label = (int)(class - w->f->classes);
@@ -371,7 +382,14 @@ int folder_open(const char *root, const char *path, struct folder **out,
 int folder_scan(const char *root, const char *path, struct folder **out,
                 struct error *err)
 {
-    struct walk w = { .err = err };
+    return folder_scan_within(INFINITY, root, path, out, err);
+}
+
+int folder_scan_within(double seconds, const char *root, const char *path,
+                       struct folder **out, struct error *err)
+{
+    struct walk w = { .err = err, .seconds = seconds,
+                      .end = clock_seconds() + seconds };
     int rc = folder_open(root, path, &w.f, err);
     FILE *in = rc ? NULL : open_annotations(w.f);
 

@@ -37,6 +37,9 @@ int  folder_resolve(const char *root, const char *path, char **real_root,
 // ERR_DATA when there is no class or no image; caller frees.
 int  folder_scan(const char *root, const char *path, struct folder **out,
                  struct error *err);
+// The same, but ERR_LIMIT when it takes longer.
+int  folder_scan_within(double seconds, const char *root, const char *path,
+                        struct folder **out, struct error *err);
 void folder_free(struct folder *f);
 
 // Without a scan: no classes, no images. path may be a file's.

@@ -6,6 +6,7 @@
 #include <fnmatch.h>
 #include <inttypes.h>
 #include <math.h>
+#include <pthread.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -164,6 +165,8 @@ struct job *submit_check(struct request *rq, const json_t *spec,
 
 struct data_size { int classes; int64_t images; };
 
+enum { LIST_SECONDS = 5 };      // a million files, where the disk is not slow
+
 static int is_batch(const struct dirent *e)
 {
     return fnmatch("data_batch_*.bin", e->d_name, 0) == 0;
@@ -200,12 +203,19 @@ static int measure_cifar10(const char *root, const char *path,
     return rc;
 }
 
+// One at a time, and not for long: other requests are served by the few threads
+// that do this.
 static int measure_folder(const char *root, const char *path,
                           struct data_size *size, struct error *err)
 {
+    static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
     struct folder *folder = NULL;
-    int rc = folder_scan(root, path, &folder, err);
 
+    if (pthread_mutex_trylock(&lock) != 0)
+        return fail(err, ERR_LIMIT, "another request has images listed: try "
+                    "again");
+    int rc = folder_scan_within(LIST_SECONDS, root, path, &folder, err);
+    pthread_mutex_unlock(&lock);
     if (!rc)
         *size = (struct data_size){ folder->n_classes, folder->n_images };
     folder_free(folder);
@@ -239,6 +249,12 @@ static bool measure(const struct config *c, const struct job *job,
         rc = measure_folder(root->dir, job->data.path, size, &err);
     else if (job->data.source == SOURCE_CIFAR10)
         rc = measure_cifar10(root->dir, job->data.path, size, &err);
+    if (rc == ERR_LIMIT) {
+        reply_problem(rp, 429, NULL, "%s; the job can be submitted all the "
+                      "same", err.text);
+        reply_header(rp, "Retry-After", "%d", LIST_SECONDS);
+        return false;
+    }
     if (rc) {
         submit_refuse(rp, "/data/path", json_string(job->data.path), "%s",
                       err.text);

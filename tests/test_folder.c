@@ -127,6 +127,27 @@ static void test_nothing(void **state)
     folder_free(NULL);
 }
 
+// Who must not wait for long says how long.
+static void test_within(void **state)
+{
+    struct folder *f = NULL;
+    struct error err = { 0 };
+
+    touch(*state, "a/1.png");
+    assert_int_equal(folder_scan_within(60, *state, "", &f, &err), 0);
+    assert_int_equal(f->n_images, 1);
+    folder_free(f);
+    assert_int_equal(folder_scan_within(-1, *state, "", &f, &err), ERR_LIMIT);
+    assert_null(f);
+    assert_non_null(strstr(err.text, "longer than -1 s"));
+    // Of a listed set, too.
+    scratch_write(*state, "val_annotations.txt", "1.png\ta\n", 8);
+    touch(*state, "images/1.png");
+    assert_int_equal(folder_scan_within(60, *state, "", &f, &err), 0);
+    folder_free(f);
+    assert_int_equal(folder_scan_within(-1, *state, "", &f, &err), ERR_LIMIT);
+}
+
 // Small classes give all they have, large ones share the rest evenly.
 static void test_limit(void **state)
 {
@@ -185,6 +206,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_order, start, stop),
         cmocka_unit_test_setup_teardown(test_links, start, stop),
         cmocka_unit_test_setup_teardown(test_nothing, start, stop),
+        cmocka_unit_test_setup_teardown(test_within, start, stop),
         cmocka_unit_test_setup_teardown(test_limit, start, stop),
         cmocka_unit_test_setup_teardown(test_limit_seed, start, stop),
     };
