@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <seccomp.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdbool.h>
@@ -96,11 +97,37 @@ static void test_calls(void **state)
     assert_true(sealed(seal_calls, connects, EPERM));
 }
 
+// A kernel without Landlock, as a filter plays it.
+static int without_landlock(void)
+{
+    scmp_filter_ctx filter = seccomp_init(SCMP_ACT_ALLOW);
+
+    if (!filter || seccomp_rule_add(filter, SCMP_ACT_ERRNO(ENOSYS),
+                                    SCMP_SYS(landlock_create_ruleset), 0) ||
+        seccomp_load(filter))
+        return -1;
+    seccomp_release(filter);
+    const char *missing = seal_missing();
+    if (!missing || strcmp(missing, "Landlock") != 0)
+        return -1;
+    return seal_files();
+}
+
+// Then it is named, and the rest goes on.
+static void test_degrades(void **state)
+{
+    (void)state;
+    if (lacks("seccomp"))
+        skip();
+    assert_true(sealed(without_landlock, reads, 0));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_files),
         cmocka_unit_test(test_calls),
+        cmocka_unit_test(test_degrades),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
