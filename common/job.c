@@ -348,6 +348,12 @@ static int depth_of(const json_t *v)
 json_t *job_load_text(const char *text, size_t len, struct error *err)
 {
     json_error_t e;
+
+    // Jansson 2.14 passes over one that follows a number.
+    if (memchr(text, '\0', len)) {
+        fail(err, ERR_SPEC, "not JSON: it has a zero byte");
+        return NULL;
+    }
     json_t *spec = json_loadb(text, len, JSON_REJECT_DUPLICATES, &e);
     // Past 2^63 a number is read as a real: then its field says the limits.
     if (!spec && json_error_code(&e) == json_error_numeric_overflow)

@@ -111,13 +111,11 @@ bool gate_is_odd(const char *name, const char *value)
     return len == 0 || (value && (at <= line || at - line > GATE_HEADER_BYTES));
 }
 
-bool gate_is_cut(const char *end, const char *next, size_t most)
+bool gate_is_cut(const char *end, const char *next, size_t gap)
 {
-    uintptr_t from = (uintptr_t)end, to = (uintptr_t)next;
-
     if (!next)
-        return end[1] && end[1] != '\r' && end[1] != '\n';
-    return to <= from || to - from > most;
+        return end[1] || end[2] || end[3];      // CR LF CR LF
+    return (uintptr_t)next - (uintptr_t)end != gap;
 }
 
 int gate_check(const struct gate *g, const struct gate_request *r,

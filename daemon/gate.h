@@ -37,11 +37,12 @@ struct gate_request {                   // headers; NULL and 0 = not there
 // line as the value: both are where they were received, the value behind.
 bool gate_is_odd(const char *name, const char *value);
 
-// Whether anything but `most` bytes of a line's end, or of a space, is between
-// the end of one part of a request and the next part: libmicrohttpd cuts what
-// it hands out at a zero byte, which another reader need not do. Of the last
-// header, `next` is NULL: then what follows it is looked at.
-bool gate_is_cut(const char *end, const char *next, size_t most);
+// Whether there is anything but `gap` bytes (a space; CR and LF) between the end
+// of one part of a request and the next part: libmicrohttpd cuts what it hands
+// out at a zero byte, and takes a line that begins with a colon for the empty
+// one; another reader need not do so. It puts zero bytes where parts ended. Of
+// the last header, `next` is NULL: an empty line must follow.
+bool gate_is_cut(const char *end, const char *next, size_t gap);
 
 // 0, or the HTTP status of the refusal, which is also err->code.
 int gate_check(const struct gate *g, const struct gate_request *r,

@@ -286,7 +286,8 @@ static enum MHD_Result on_request(void *cls, struct MHD_Connection *connection,
         struct conn *conn = conn_of(connection);
         if (conn)
             conns_headed(((struct http *)cls)->conns, conn);
-        if (!pass_gate(x, version, &rp) || !pass_auth(x, &rp) || !pass_route(x, &rp))
+        if (!pass_gate(x, version, &rp) || !pass_auth(x, &rp) ||
+            !pass_route(x, &rp))
             return http_send(&x->rq, &rp);
         return MHD_YES;
     }

@@ -31,6 +31,33 @@ static int status(const char *method, const char *path, const char *header)
     return code;
 }
 
+// All that a client can see of the state: every job, every event's number.
+static char *state_of_all(void)
+{
+    static const char *const paths[] = { "/api/v1/jobs?limit=500",
+        "/api/v1/queue", "/api/v1/jobs/1/log", "/api/v1/jobs/1/checkpoints" };
+    char *all = xstrdup("");
+
+    for (size_t i = 0; i < sizeof paths / sizeof *paths; i++) {
+        struct answer a = ask(&d, "GET", paths[i], NULL,
+                              (const char *[]){ right, NULL });
+        char *more = xasprintf("%s%d %s\n", all, a.status, a.body);
+        free(all);
+        all = more;
+        answer_clear(&a);
+    }
+    return all;
+}
+
+static void check_unchanged(char *before)
+{
+    char *after = state_of_all();
+
+    assert_string_equal(before, after);
+    free(before);
+    free(after);
+}
+
 static const char *const closed[] = {
     "/metrics", "/api/v1", "/api/v1/login", "/api/v1/devices",
     "/api/v1/models", "/api/v1/models/resnet50", "/api/v1/datasets",
@@ -58,8 +85,7 @@ static void nothing_is_said_or_done_without_the_token(void **state)
     enum { N = sizeof wrong / sizeof *wrong };
 
     (void)state;
-    struct answer before = ask(&d, "GET", "/api/v1/jobs", NULL,
-                               (const char *[]){ right, NULL });
+    char *before = state_of_all();
     for (size_t i = 0; i < sizeof closed / sizeof *closed; i++)
         for (size_t m = 0; m < sizeof methods / sizeof *methods; m++) {
             // All sorts on the first two routes, then one sort each.
@@ -69,14 +95,92 @@ static void nothing_is_said_or_done_without_the_token(void **state)
                     fail_msg("%s %s with %s", methods[m], closed[i],
                              wrong[k] ? wrong[k] : "nothing");
         }
-    struct answer after = ask(&d, "GET", "/api/v1/jobs", NULL,
-                              (const char *[]){ right, NULL });
-    assert_int_equal(after.status, 200);
-    assert_string_equal(before.body, after.body);
-    answer_clear(&before);
-    answer_clear(&after);
+    check_unchanged(before);
     for (int k = 0; k < N; k++)
         free(wrong[k]);
+}
+
+// The documented path with something that is there in it.
+static char *real_path(const char *path)
+{
+    static const struct { const char *name, *value; } rows[] = {
+        { "{id}", "1" }, { "{arch}", "resnet50" }, { "{epoch}", "last" },
+        { "{name}", "g" },
+    };
+    char *real = xstrdup(path);
+
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        char *at = strstr(real, rows[i].name);
+        if (!at)
+            continue;
+        char *next = xasprintf("%.*s%s%s", (int)(at - real), real,
+            rows[i].value, at + strlen(rows[i].name));
+        free(real);
+        real = next;
+    }
+    return real;
+}
+
+// What a request that changes something may carry, and what it gets for it.
+static void refuse_all(const char *method, const char *path)
+{
+    static const struct { const char *header; int status; } rows[] = {
+        { "Origin: http://evil.example", 403 }, { "Origin: null", 403 },
+        { "Sec-Fetch-Site: cross-site", 403 },
+        { "Sec-Fetch-Site: same-site", 403 },
+        { "Host: evil.example", 421 },
+        { "Content-Type: text/plain", 415 },
+        { "Content-Type: application/x-www-form-urlencoded", 415 },
+        { "Content-Type: multipart/form-data; boundary=x", 415 },
+    };
+
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        struct answer a = ask(&d, method, path, "{}",
+            (const char *[]){ right, rows[i].header, NULL });
+        // Two media types are as wrong as another one.
+        if (a.status != rows[i].status)
+            fail_msg("%s %s with %s: %d", method, path, rows[i].header,
+                     a.status);
+        answer_clear(&a);
+    }
+}
+
+// Every route of the document, all methods, all sorts of credentials.
+static void nothing_documented_is_open(void **state)
+{
+    static const char *const methods[] = { "GET", "POST", "PATCH", "DELETE",
+                                           "PUT", "OPTIONS" };
+    struct answer a = ask(&d, "GET", "/api/v1/openapi.json", NULL,
+                          (const char *[]){ right, NULL });
+    char *wrong[] = { xstrdup("X-Nothing: 1"),
+                      xasprintf("Authorization: Bearer %.21s!", token),
+                      xasprintf("Authorization: Basic %s", token),
+                      xasprintf("Cookie: gradwatch_%d=x", d.port) };
+    char *before = state_of_all();
+    const char *path;
+    json_t *operations;
+    int n = 0;
+
+    (void)state;
+    json_object_foreach(json_object_get(a.json, "paths"), path, operations) {
+        const json_t *get = json_object_get(operations, "get");
+        bool open = json_is_array(json_object_get(get, "security"));
+        char *real = real_path(path);
+        for (size_t m = 0; m < sizeof methods / sizeof *methods && !open; m++) {
+            for (int k = 0; k < 4; k++)
+                if (status(methods[m], real, wrong[k]) != 401)
+                    fail_msg("%s %s with %s", methods[m], real, wrong[k]);
+            if (strcmp(methods[m], "GET") && strcmp(methods[m], "OPTIONS"))
+                refuse_all(methods[m], real);
+        }
+        n += !open;
+        free(real);
+    }
+    assert_true(n > 30);
+    check_unchanged(before);
+    for (int k = 0; k < 4; k++)
+        free(wrong[k]);
+    answer_clear(&a);
 }
 
 static void the_token_opens_everything(void **state)
@@ -204,7 +308,7 @@ static void the_token_is_shown_to_nobody(void **state)
 
     (void)state;
     client_run(&r, url, "", "--token-file", token_file, "submit", "--name",
-               "hang", "-q", NULL);
+               "well", "-q", NULL);
     struct stream s = stream_open_as(&d, "/api/v1/jobs/1/events", right);
     int64_t id;
     json_decref(stream_find(&s, "started", &id));
@@ -259,6 +363,19 @@ static void a_token_that_others_can_read_stops_the_start(void **state)
     free(own);
 }
 
+// Job 1 runs until it is told to end: something that could be changed.
+static void begin_job(void)
+{
+    struct answer a = ask(&d, "POST", "/api/v1/jobs", "{\"name\": \"hang\"}",
+                          (const char *[]){ right, NULL });
+    struct stream s = stream_open_as(&d, "/api/v1/jobs/1/events", right);
+    int64_t id;
+
+    json_decref(stream_find(&s, "started", &id));
+    stream_close(&s);
+    answer_clear(&a);
+}
+
 static int setup(void **state)
 {
     struct error err = { 0 };
@@ -275,6 +392,7 @@ static int setup(void **state)
     if (token_make(token_file, &token, &err) != 0)
         return -1;
     right = xasprintf("Authorization: Bearer %s", token);
+    begin_job();
     free(own);
     free(web);
     return 0;
@@ -295,6 +413,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(nothing_is_said_or_done_without_the_token),
+        cmocka_unit_test(nothing_documented_is_open),
         cmocka_unit_test(the_token_opens_everything),
         cmocka_unit_test(the_page_and_health_are_open),
         cmocka_unit_test(a_link_logs_in_one_browser),

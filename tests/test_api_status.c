@@ -16,8 +16,8 @@
 static struct daemon d;
 static char *long_text;         // 300,000 letters
 
-// Jobs 1 and 2 have ended, job 3 runs, job 4 waits. %s in a path, body or header is
-// long_text.
+// Jobs 1 and 2 have ended, job 3 runs, job 4 waits. %s in a path, body or
+// header is long_text.
 static const struct row {
     int         status;
     const char *method, *path, *body, *header;

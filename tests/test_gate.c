@@ -132,20 +132,17 @@ static void odd_headers_are_noticed(void **state)
 static void zero_bytes_leave_gaps(void **state)
 {
     (void)state;
-    // "name" then "value" with so much between them; most is allowed.
-    static const struct { size_t gap, most; bool cut; } rows[] = {
-        { 1, 1, false }, { 2, 1, true }, { 1, 2, false }, { 2, 2, false },
-        { 3, 2, true }, { 0, 2, true },
-    };
     const char text[] = "GET\0/\0HTTP/1.1\0\0Host";
 
-    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++)
-        assert_int_equal(gate_is_cut(text + 3, text + 3 + rows[i].gap,
-                                     rows[i].most), rows[i].cut);
+    assert_false(gate_is_cut(text + 3, text + 4, 1));
+    assert_true(gate_is_cut(text + 3, text + 5, 1));
     assert_true(gate_is_cut(text + 3, text, 1));        // the wrong way round
-    assert_false(gate_is_cut("a\0\0", NULL, 2));
-    assert_false(gate_is_cut("a\0\r\n" + 1, NULL, 2));
-    assert_true(gate_is_cut("a\0b" + 1, NULL, 2));
+    assert_false(gate_is_cut(text + 14, text + 16, 2));
+    assert_true(gate_is_cut(text + 14, text + 15, 2));
+    assert_true(gate_is_cut(text + 14, text + 17, 2));
+    assert_false(gate_is_cut("\0\0\0\0", NULL, 2));
+    assert_true(gate_is_cut("\0b\0\0", NULL, 2));
+    assert_true(gate_is_cut("\0\0\0 x", NULL, 2));
 }
 
 static void addresses_are_split_then_decoded(void **state)
