@@ -79,6 +79,8 @@ static void test_links(void **state)
     touch(d, "data/store/1.png");
     touch(d, "data/set/a/own.png");
     scratch_link("../../store/1.png", d, "data/set/a/inside.png");
+    char *stored = xasprintf("%s/data/store/1.png", d);
+    scratch_link(stored, d, "data/set/a/absolute.png");
     scratch_link(secret, d, "data/set/a/leaves.png");
     scratch_link(outside, d, "data/set/b");
     scratch_link("../store", d, "data/set/c");
@@ -93,11 +95,29 @@ static void test_links(void **state)
     assert_string_equal(f->classes[0], "a");
     assert_string_equal(f->classes[1], "c");
     static const char *const paths[] = {
-        "a/inside.png", "a/loop/c/1.png", "a/own.png", "c/1.png",
+        "a/absolute.png", "a/inside.png", "a/loop/c/1.png", "a/own.png",
+        "c/1.png",
     };
-    assert_int_equal(f->n_images, 4);
-    for (int i = 0; i < 4; i++)
+    assert_int_equal(f->n_images, 5);
+    for (int i = 0; i < 5; i++) {
+        const char *why = "";
         assert_string_equal(f->images[i].path, paths[i]);
+        int fd = folder_open_file(f, paths[i], &why);
+        if (fd < 0)
+            fail_msg("%s: %s", paths[i], why);
+        close(fd);
+    }
+    static const struct { const char *path, *why; } shut[] = {
+        { "a/leaves.png", "a link out of" }, { "../../../etc", "a link out of" },
+        { "a/dangling.png", "No such" }, { "a", "not a regular file" },
+    };
+    for (size_t i = 0; i < sizeof shut / sizeof *shut; i++) {
+        const char *why = "";
+        assert_int_equal(folder_open_file(f, shut[i].path, &why), -1);
+        if (!strstr(why, shut[i].why))
+            fail_msg("%s: %s", shut[i].path, why);
+    }
+    free(stored);
     folder_free(f);
 
     // A path that leaves the root by a link is refused as a whole.
