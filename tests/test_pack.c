@@ -296,7 +296,8 @@ static void test_make_room(void **state)
     scratch_write(d, "notes.txt", "mine", 4);
 
     struct stat st;
-    char *path = scratch_path(d, "images-00000000000000000000000000000007.pack");
+    char *path = scratch_path(d, "images-0000000000000000"
+                              "0000000000000007.pack");
     assert_int_equal(stat(path, &st), 0);
     free(path);
     uint64_t one = (uint64_t)st.st_size;

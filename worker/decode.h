@@ -3,8 +3,8 @@
  * A decoder that crashes, hangs or eats memory costs one image, never the job;
  * one that met a broken image, and may be broken by it, is not used again.
  * The children are forked from the caller (so: before it has threads that
- * hold locks), can write no file, and are gone when decode_folder() returns
- * or the caller dies.
+ * hold locks), get one open file at a time and can open none (seal.h), and are
+ * gone when decode_folder() returns or the caller dies.
  */
 #pragma once
 #include <stdbool.h>

@@ -161,7 +161,7 @@ static int at_end(void *user)
 }
 
 enum {
-    HEADER_BYTES = 1 << 20,             // what stb_image needs whatever the size
+    HEADER_BYTES = 1 << 20,             // what stb_image needs in any case
     BYTES_A_PIXEL = 32,
     BYTES_A_BYTE = 4,                   // of the file: it is copied, in growing
                                         // pieces

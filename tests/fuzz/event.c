@@ -1,6 +1,6 @@
-// What a worker prints: cut into lines, checked, stamped and read back, with its
-// numbers as they went; then what the daemon makes of it: summary, history and
-// every view.
+// What a worker prints: cut into lines, checked, stamped and read back, with
+// its numbers as they went; then what the daemon makes of it: summary, history
+// and every view.
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
