@@ -164,11 +164,12 @@ static void check_worker(struct doctor *d, const char *worker)
 
 static void add_device(struct doctor *d, const json_t *device)
 {
-    char *bytes = text_bytes(api_number(device, "bytes_total"));
+    double total = api_number(device, "bytes_total");
+    char *bytes = total > 0 ? text_bytes(total) : NULL;
 
-    add(d, "device", FINE, xasprintf("%s:%.0f %s, %s", api_text(device,
+    add(d, "device", FINE, xasprintf("%s:%.0f %s%s%s", api_text(device,
         "backend"), api_number(device, "index"), api_text(device, "name"),
-        bytes), NULL);
+        bytes ? ", " : "", bytes ? bytes : ""), NULL);
     free(bytes);
 }
 

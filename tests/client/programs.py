@@ -14,7 +14,8 @@ from http.server import BaseHTTPRequestHandler, HTTPServer
 class Daemon:
     """gradwatchd on a free port, with the fake worker or the real one."""
 
-    def __init__(self, build, worker):
+    def __init__(self, build, worker, *options):
+        self.options = options
         self.dir = tempfile.mkdtemp(prefix="gradwatch-test-")
         self.build, self.worker, self.port = build, worker, 0
         self.start()
@@ -24,7 +25,7 @@ class Daemon:
             [os.path.join(self.build, "daemon/gradwatchd"), "--listen",
              "127.0.0.1:%d" % self.port, "--state",
              os.path.join(self.dir, "state"), "--no-auth", "--worker",
-             os.path.join(self.build, self.worker)],
+             os.path.join(self.build, self.worker), *self.options],
             stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
             env=dict(os.environ, OMP_NUM_THREADS="2",
                      OMP_WAIT_POLICY="passive"))
