@@ -177,6 +177,11 @@ static void test_exit_statuses(void **state)
             {PROBLEM("404", "{\"detail\": \"no job 7\"}"), 3, "no job 7"},
             {PROBLEM("409", "{\"detail\": \"job 7 is done\", \"state\": "
                             "\"done\"}"), 4, "job 7 is done"},
+            {PROBLEM("400", "{\"detail\": \"not JSON\"}"), 2, "not JSON"},
+            {PROBLEM("401", "{\"title\": \"Unauthorized\"}"), 6,
+             "name the file with --token-file"},
+            {PROBLEM("403", "{\"detail\": \"foreign Origin\"}"), 6, "Origin"},
+            {PROBLEM("507", "{\"detail\": \"no space\"}"), 6, "no space"},
             {PROBLEM("429", "{\"detail\": \"the queue is full\"}"), 6, "full"},
             {PROBLEM("421", "{\"title\": \"foreign Host\"}"), 6, "Host"},
             {PROBLEM("503", "{\"detail\": \"stopping\"}"), 5, "stopping"},

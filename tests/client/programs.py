@@ -10,6 +10,11 @@ import time
 import urllib.request
 from http.server import BaseHTTPRequestHandler, HTTPServer
 
+# Fontconfig, behind cairo, keeps what it read until the program is gone.
+os.environ.setdefault("LSAN_OPTIONS", "print_suppressions=0:suppressions=" +
+                      os.path.join(os.path.dirname(os.path.abspath(__file__)),
+                                   "lsan.supp"))
+
 
 class Daemon:
     """gradwatchd on a free port, with the fake worker or the real one."""

@@ -18,6 +18,8 @@ BUILD = os.path.abspath(sys.argv.pop(1))
 DOCS = os.path.join(HERE, "../../docs")
 # What exits with 1, as documented: two layers are too few for a verdict, both
 # jobs were cancelled, and the fake worker probes nothing.
+# What the doctor finds is the machine's affair.
+ILL = "gradwatch doctor"
 NO = {"gradwatch verdict 1", "gradwatch wait 6 7", "gradwatch probe 1"}
 SMALL = {"model": {"arch": "resnet18", "width": 0.0625},
          "data": {"image_size": 16, "synthetic": {"classes": 3, "images": 16,
@@ -48,7 +50,8 @@ class Docs(unittest.TestCase):
                         stderr=subprocess.PIPE, timeout=60)
                     out = done.stderr.decode() + done.stdout.decode()
                     if b"built without pictures" not in done.stderr:
-                        self.assertEqual(done.returncode, int(line in NO), out)
+                        self.assertIn(done.returncode, (0, 1) if line == ILL
+                                      else (int(line in NO),), out)
 
     def test_client(self):
         daemon = programs.Daemon(BUILD, "tests/fake_worker")
