@@ -138,7 +138,7 @@ enum MHD_Result http_send(struct request *rq, struct reply *rp)
     bool packed = packs(rq, rp);
 
     tag(rq, rp, packed);
-    log_debug("%s %s: %d", rq->method, rq->uri.text ? rq->uri.text : "?",
+    log_debug("%s %s: %d", rq->method, rq->uri.path ? rq->uri.path : "?",
               rp->status);
     struct MHD_Response *response = make_response(rp, packed);
     if (response) {

@@ -85,6 +85,10 @@ int uri_parse(struct uri *u, const char *target, struct error *err)
     if (strlen(target) > URI_LONGEST)
         return fail(err, ERR_LIMIT, "the address has more than %d bytes",
                     URI_LONGEST);
+    for (const char *c = target; *c; c++)
+        if ((unsigned char)*c <= ' ' || *c == 0x7f)
+            return fail(err, ERR_USAGE, "the address has a control character");
+    u->path = xstrndup(target, strcspn(target, "?"));
     u->text = xstrdup(target);
     char *query = strchr(u->text, '?');
     if (query)
@@ -97,6 +101,7 @@ int uri_parse(struct uri *u, const char *target, struct error *err)
 
 void uri_clear(struct uri *u)
 {
+    free(u->path);
     free(u->text);
     *u = (struct uri){ 0 };
 }

@@ -12,6 +12,8 @@ enum { URI_MAX_SEGMENTS = 8, URI_MAX_PARAMS = 32, URI_LONGEST = 8192 };
 struct uri_param { char *name, *value; };       // decoded
 
 struct uri {
+    char *path;                             // as received, without the query,
+                                            // which may have a login's code
     char *text;                             // owned; the rest points into it
     char *segments[URI_MAX_SEGMENTS];       // of "/api/v1": "api", "v1"
     int   n_segments;                       // of "/": none

@@ -331,6 +331,12 @@ static void the_token_is_shown_to_nobody(void **state)
     assert_false(file_has(path, token));
     snprintf(path, sizeof path, "%s/gradwatch/logs/1.log", dir);
     assert_false(file_has(path, token));
+    // Its log, at its most talkative.
+    snprintf(path, sizeof path, "%s/log", dir);
+    assert_true(file_has(path, "/api/v1/jobs/1/cancel"));
+    assert_false(file_has(path, token));
+    assert_true(file_has(path, "GET /login: 303"));
+    assert_false(file_has(path, "code="));
 }
 
 static void metrics_may_be_opened(void **state)
@@ -376,6 +382,23 @@ static void begin_job(void)
     answer_clear(&a);
 }
 
+// What it logs goes to the file "log".
+static void start_with_log(const char *own, const char *const *args)
+{
+    char *path = scratch_path(dir, "log");
+    int old = dup(STDERR_FILENO);
+    int log = open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
+
+    setenv("GRADWATCH_LOG", "1", 1);
+    dup2(log, STDERR_FILENO);
+    d = daemon_start_closed(own, args);
+    unsetenv("GRADWATCH_LOG");
+    dup2(old, STDERR_FILENO);
+    close(old);
+    close(log);
+    free(path);
+}
+
 static int setup(void **state)
 {
     struct error err = { 0 };
@@ -385,8 +408,8 @@ static int setup(void **state)
     char *own = scratch_path(dir, "gradwatch"), *web = scratch_path(dir, "web");
     scratch_write(web, "index.html", "<!doctype html>", 15);
     scratch_write(web, "app.js", "1;", 2);
-    const char *args[] = { "--web", web, NULL };
-    d = daemon_start_closed(own, args);
+    const char *args[] = { "--web", web, "--log-level", "debug", NULL };
+    start_with_log(own, args);
     token_file = scratch_path(own, "token");
     snprintf(url, sizeof url, "http://127.0.0.1:%d", d.port);
     if (token_make(token_file, &token, &err) != 0)

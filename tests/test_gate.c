@@ -169,7 +169,8 @@ static void wrong_addresses_are_refused(void **state)
 {
     (void)state;
     static const char *const wrong[] = { "", "x", "*", "/%", "/%0", "/%00",
-        "/%0g", "/a?b=%00", "/1/2/3/4/5/6/7/8/9", "http://x/" };
+        "/%0g", "/a?b=%00", "/1/2/3/4/5/6/7/8/9", "http://x/",
+        "/a\x1b[0m", "/a b", "/a\x7f", "/a?b=\x01" };
     struct uri u;
     struct error err = { 0 };
     char *text = xmalloc(URI_LONGEST + 2);
