@@ -218,7 +218,9 @@ int command_group(struct client *c)
     table_free(t);
     const char *mark = "\n";
     json_object_foreach(json_object_get(answer, "states"), state, n) {
-        printf("%s%.0f %s", mark, json_number_value(n), state);
+        char *clean = text_clean(state, c->utf8);
+        printf("%s%.0f %s", mark, json_number_value(n), clean);
+        free(clean);
         mark = ", ";
     }
     printf("\n");

@@ -35,6 +35,9 @@ COMMANDS = [
     ["profile", "1", "--list"], ["verdict", "1"], ["compare", "1", "2"],
     ["log", "1"], ["log", "1", "--follow"], ["watch", "1"],
     ["watch", "1", "--json"], ["wait", "1"], ["wait", "1", "--json"],
+    ["probe", "1"], ["group", "g"], ["compare", "--group", "g"],
+    ["cancel", "--group", "g", "--json"], ["drain", "--json"], ["doctor"],
+    ["submit", "--sweep", "train.seed=0..1", "--group", "g"],
     ["models"], ["models", "resnet18"], ["datasets"], ["devices"], ["status"],
     ["version"], ["version", "--json"], ["open"], ["show", "1", "--json"],
     ["submit"], ["submit", "--json"], ["submit", "--follow"],
@@ -97,6 +100,26 @@ class Hostile(unittest.TestCase):
         cls.answers["/api/v1/jobs/1/log"] = ("text/plain", EVIL.encode())
         cls.answers["/api/v1/jobs/1/gradients.csv"] = ("text/csv",
                                                        EVIL.encode())
+        layers = {EVIL: {"cosine": 0.25, "confusion": -0.5, "snr": 1}}
+        more = {
+            "/jobs/1/probe": {"job": 1, "probes": [{
+                "epoch": 1, "step": 0, "images": 8, "seconds": 0.5,
+                "layers": layers}]},
+            "/groups/g": {"group": EVIL, "states": {EVIL: 1}, "sets": [{
+                "label": EVIL, "jobs": [1], "seeds": [0]}]},
+            "/groups/g/compare": {
+                "base": EVIL, "left_out": [EVIL], "comparisons": [{
+                    "label": EVIL, "comparison": {
+                        "quantity": EVIL, "epochs": [1], "layers": {
+                            EVIL: {"log10_ratio": 1, "interval": [0, 2]}},
+                        "summary": EVIL}}]},
+            "/groups/g/cancel": {"cancelled": [EVIL]},
+            "/queue/drain": {"state": EVIL, EVIL: EVIL},
+            "/sweeps": {"group": EVIL, "jobs": [{"id": 1, "name": EVIL}]},
+        }
+        for path, body in more.items():
+            cls.answers["/api/v1" + path] = ("application/json", json.dumps(
+                body, ensure_ascii=False).encode())
         cls.answers["/api/v1/login"] = ("application/json", json.dumps(
             {"path": "/login?code=" + EVIL}).encode())
         for what in ("cancel", "move", "clone"):
