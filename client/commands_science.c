@@ -167,7 +167,8 @@ struct ratio { double at, low, high; };  // log10
 static struct ratio ratio_of(const json_t *layer)
 {
     const json_t *ends = json_object_get(layer, "interval");
-    const json_t *low = json_array_get(ends, 0), *high = json_array_get(ends, 1);
+    const json_t *low = json_array_get(ends, 0);
+    const json_t *high = json_array_get(ends, 1);
 
     return (struct ratio){
         api_number(layer, "log10_ratio"),

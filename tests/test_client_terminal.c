@@ -25,15 +25,17 @@ struct place {
 
 static const char stream[] = STREAM(
     "id: 1\ndata: {\"type\": \"queued\", \"name\": \"a\\u001b[35m\"}\n\n"
-    "id: 2\ndata: {\"type\": \"started\", \"spec\": {\"train\": {\"epochs\": 3}},"
-    " \"device\": {}, \"layers\": [{\"name\": \"conv1\"}, {\"name\": \"b\"}, "
-    "{\"name\": \"fc\"}]}\n\n"
-    "id: 3\ndata: {\"type\": \"epoch\", \"epoch\": 1, \"loss\": 2, \"quantities\":"
-    " {\"grad_out\": {\"conv1\": {\"median\": 4}, \"b\": {\"median\": 1}, \"fc\": "
-    "{\"median\": 1}}, \"update\": {\"conv1\": {\"median\": 0.5}}}}\n\n"
-    "id: 4\ndata: {\"type\": \"epoch\", \"epoch\": 2, \"loss\": 1, \"quantities\":"
-    " {\"grad_out\": {\"conv1\": {\"median\": 8}, \"b\": {\"median\": 1}, \"fc\": "
-    "{\"median\": 1}}, \"update\": {\"conv1\": {\"median\": 0.25}}}}\n\n");
+    "id: 2\ndata: {\"type\": \"started\", \"spec\": {\"train\": {\"epochs\": "
+    "3}}, \"device\": {}, \"layers\": [{\"name\": \"conv1\"}, {\"name\": "
+    "\"b\"}, {\"name\": \"fc\"}]}\n\n"
+    "id: 3\ndata: {\"type\": \"epoch\", \"epoch\": 1, \"loss\": 2, "
+    "\"quantities\": {\"grad_out\": {\"conv1\": {\"median\": 4}, \"b\": "
+    "{\"median\": 1}, \"fc\": {\"median\": 1}}, \"update\": {\"conv1\": "
+    "{\"median\": 0.5}}}}\n\n"
+    "id: 4\ndata: {\"type\": \"epoch\", \"epoch\": 2, \"loss\": 1, "
+    "\"quantities\": {\"grad_out\": {\"conv1\": {\"median\": 8}, \"b\": "
+    "{\"median\": 1}, \"fc\": {\"median\": 1}}, \"update\": {\"conv1\": "
+    "{\"median\": 0.25}}}}\n\n");
 
 static void listen_here(struct place *p, char *url, size_t size)
 {
@@ -238,8 +240,9 @@ static void test_signals_give_the_terminal_back(void **state)
 static void test_the_end_of_the_job(void **state)
 {
     struct place *p = *state;
-    static const char end[] = "id: 5\ndata: {\"type\": \"finished\", \"state\": "
-                              "\"diverged\", \"reason\": \"loss\\u001b[35m\"}\n\n";
+    static const char end[] =
+        "id: 5\ndata: {\"type\": \"finished\", \"state\": \"diverged\", "
+        "\"reason\": \"loss\\u001b[35m\"}\n\n";
 
     expect(p, "grad_out, epoch 2");
     assert_int_equal(write(p->stream, end, sizeof end - 1), sizeof end - 1);

@@ -103,7 +103,7 @@ def client(build, url, *args, **more):
                XDG_STATE_HOME="/nonexistent")
     done = subprocess.run([os.path.join(build, "client/gradwatch"), *args],
                           stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-                          env=env, timeout=60, **more)
+                          env=env, timeout=100, **more)
     return done.returncode, done.stdout, done.stderr
 
 
@@ -122,7 +122,7 @@ def client_to(build, url, out, *args):
                TERM="xterm", XDG_STATE_HOME="/nonexistent")
     done = subprocess.run([os.path.join(build, "client/gradwatch"), *args],
                           stdout=out, stderr=subprocess.PIPE, env=env,
-                          timeout=60)
+                          timeout=100)
     return done.returncode, done.stderr
 
 

@@ -152,6 +152,17 @@ class Hostile(unittest.TestCase):
     def test_every_command(self):
         self.each(self.server, COMMANDS)
 
+    def test_ascii(self):
+        """Asked for, and in a locale that has nothing else."""
+        for args in (["histogram", "1"], ["profile", "1"], ["verdict", "1"],
+                     ["compare", "1", "2"], ["watch", "1"], ["list"]):
+            for more, locale in ((["--ascii"], "C.UTF-8"), ([], "C")):
+                with self.subTest(args=args, locale=locale):
+                    _, seen = programs.on_terminal(
+                        BUILD, self.server.url, *args, *more, locale=locale)
+                    self.assertGreater(len(seen), 20)
+                    self.assertEqual([b for b in seen if b > 126], [])
+
     def test_refusals(self):
         for status in (422, 409, 404, 500):
             problem = {"title": EVIL, "detail": EVIL, "state": EVIL}

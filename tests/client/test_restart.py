@@ -42,7 +42,7 @@ class Restart(unittest.TestCase):
             self.assertIn(b"does not answer, trying again",
                           process.stderr.readline())
         daemon.start()
-        results = [p.communicate(timeout=60) for p in (log, wait, watch)]
+        results = [p.communicate(timeout=100) for p in (log, wait, watch)]
         self.assertEqual([p.returncode for p in (log, wait, watch)],
                          [0, 0, 0], results)
         for _, err in results:
