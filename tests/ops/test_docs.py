@@ -51,7 +51,7 @@ NOT_HERE = [
 # The jobs that a document takes for granted.
 JOBS = {"docs/dashboards.md": 1, "docs/operation.md": 2}
 # A daemon in the foreground would never end: its options are checked.
-DAEMON = re.compile(r"(build/daemon/)?gradwatchd (?!.*--check-config)")
+DAEMON = re.compile(r"(build/daemon/)?gradwatchd (?!.*--check-)")
 # What exits with 1, as it should with canned events: no verdict of two layers.
 NO = {"gradwatch verdict 2"}
 
@@ -122,10 +122,9 @@ class Docs(unittest.TestCase):
                                  f"--data=cifar={data}/cifar")
         self.addCleanup(daemon.stop)
         state = self.home / ".local/state/gradwatch"
-        state.mkdir(parents=True)
+        shutil.copytree(pathlib.Path(daemon.dir) / "state", state)
         (state / "token").write_text("0123456789012345678901\n")
         (state / "token").chmod(0o600)
-        (state / "gradwatch.db").touch()
         path = ":".join(str(BUILD / d) for d in ("client", "daemon", "worker"))
         env = dict(os.environ, HOME=str(self.home), LC_ALL="C.UTF-8",
                    GRADWATCH_SERVER=daemon.url, OMP_WAIT_POLICY="passive",
@@ -166,6 +165,20 @@ class Docs(unittest.TestCase):
                  for c in commands((ROOT / name).read_text())]
         for pattern, _ in NOT_HERE:
             self.assertTrue(any(re.match(pattern, c) for c in every), pattern)
+
+    @unittest.skipUnless(shutil.which("promtool"), "no promtool")
+    def test_prometheus_takes_the_examples(self):
+        text = (ROOT / "docs/dashboards.md").read_text()
+        examples = re.findall(r"(?s)```yaml\n(.*?)```", text)
+        self.assertEqual(len(examples), 2)
+        for example, kind in zip(examples, ("config", "rules")):
+            path = self.home / f"{kind}.yml"
+            # The token's file is that of a service which is not here.
+            path.write_text(example.replace("/var/lib/gradwatch/token",
+                                            "/dev/null"))
+            done = subprocess.run(["promtool", "check", kind, path],
+                                  capture_output=True, text=True)
+            self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
 
     def test_all_are_read(self):
         for name in ELSEWHERE:
