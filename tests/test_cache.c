@@ -44,9 +44,11 @@ static char *train(const char *dir, const char *set, const char *limit,
 {
     char *data = xasprintf("r=%s", dir), *cache = xasprintf("%s/cache", dir);
     char *spec = xasprintf(
-        "{\"model\":{\"arch\":\"resnet18\",\"width\":0.0625},\"device\":\"cpu\","
+        "{\"model\":{\"arch\":\"resnet18\",\"width\":0.0625},"
+        "\"device\":\"cpu\","
         "\"data\":{\"root\":\"r\",\"path\":\"%s\",\"image_size\":16},"
-        "\"record\":{\"layers\":[]},\"train\":{\"epochs\":1,\"batch\":4}}", set);
+        "\"record\":{\"layers\":[]},"
+        "\"train\":{\"epochs\":1,\"batch\":4}}", set);
     const char *const args[] = { "--data", data, "--cache", cache,
                                  "--cache-limit", limit, NULL };
     json_t *events, *e;
