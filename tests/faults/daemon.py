@@ -40,7 +40,7 @@ class Daemon:
              os.path.join(self.build, "worker/gradwatch-train"), *self.args],
             stdout=subprocess.PIPE,
             stderr=open(os.path.join(os.path.dirname(self.state), "log"), "a"),
-            env=dict(os.environ, OMP_NUM_THREADS="2",
+            env=dict(os.environ, OMP_NUM_THREADS="1",
                      OMP_WAIT_POLICY="passive"))
         line = self.process.stdout.readline().decode()
         if not line.startswith("listening"):
