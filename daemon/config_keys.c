@@ -2,6 +2,7 @@
 #include "daemon/config.h"
 
 #include <arpa/inet.h>
+#include <assert.h>
 #include <ctype.h>
 #include <errno.h>
 #include <limits.h>
@@ -323,11 +324,11 @@ void config_keep(struct config *c, const struct config *from,
     static const size_t sizes[] = {
         [CONFIG_FLAG] = sizeof(bool), [CONFIG_WHOLE] = sizeof(int),
         [CONFIG_REAL] = sizeof(double), [CONFIG_WORD] = sizeof(int),
-        [CONFIG_HOSTS] = 0,
     };
     char *to = (char *)c + key->at;
     const char *at = (const char *)from + key->at;
 
+    assert(!key->opt.repeat);
     if (key->kind == CONFIG_LISTEN) {
         free(c->host);
         c->host = xstrdup(from->host);
