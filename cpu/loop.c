@@ -4,7 +4,10 @@
 #include "cpu/loop.h"
 
 #include <math.h>
+#include <omp.h>
 #include <string.h>
+
+#include "common/clock.h"
 
 // 64 KiB: a few chunks fit a core's nearest caches. A multiple of 4 * 16.
 enum { CHUNK = 16384 };
@@ -51,9 +54,22 @@ static double squares_chunk(const float *restrict x, size_t n)
     return ((a + b) + (c + d)) + rest;
 }
 
+// Numbers of a chunk that a loop sums up behind its end, in the chunks' order:
+// sums do not depend on the number of threads.
+enum { PARTIALS = 4 };
+
 size_t loop_partials(size_t n)
 {
-    return (size_t)CHUNKS(n);
+    return PARTIALS * (size_t)CHUNKS(n);
+}
+
+static void add_up(const double *partial, size_t n, double out[PARTIALS])
+{
+    for (int k = 0; k < PARTIALS; k++)
+        out[k] = 0;
+    for (int64_t i = 0; i < CHUNKS(n); i++)
+        for (int k = 0; k < PARTIALS; k++)
+            out[k] += partial[PARTIALS * i + k];
 }
 
 double loop_norm(const float *x, size_t n, double *partial)
@@ -66,39 +82,42 @@ double loop_norm(const float *x, size_t n, double *partial)
     return sqrt(sum);
 }
 
+// sum, squares, zeros.
 CPU_CLONES
-static struct loop_sums sums_chunk(const float *restrict x, size_t n)
+static void sums_chunk(const float *restrict x, size_t n, double *out)
 {
-    double sum = 0, squares = 0, zeros = 0;
+    size_t half = n / 2;
+    double a = 0, b = 0, aa = 0, bb = 0;
+    int zeros = 0;
 
-    #pragma omp simd reduction(+:sum, squares, zeros)
-    for (size_t j = 0; j < n; j++) {
-        double v = x[j];
+    #pragma omp simd reduction(+:a, b, aa, bb)
+    for (size_t j = 0; j < half; j++) {
+        double p = x[j], q = x[j + half];
 
-        sum += v;
-        squares += v * v;
-        zeros += x[j] == 0;
+        a += p;
+        b += q;
+        aa += p * p;
+        bb += q * q;
     }
-    return (struct loop_sums){ sum, squares, zeros };
+    if (n % 2) {
+        a += x[n - 1];
+        aa += (double)x[n - 1] * x[n - 1];
+    }
+    #pragma omp simd reduction(+:zeros)
+    for (size_t j = 0; j < n; j++)
+        zeros += x[j] == 0;
+    out[0] = a + b;
+    out[1] = aa + bb;
+    out[2] = zeros;
 }
 
-// Chunks in their order, whatever thread had them.
-struct loop_sums loop_sums(const float *x, size_t n)
+struct loop_sums loop_sums(const float *x, size_t n, double *partial)
 {
-    struct loop_sums all = { 0 };
+    double all[PARTIALS];
 
-    #pragma omp parallel for ordered schedule(static, 1) if(n > CHUNK)
-    for (int64_t i = 0; i < CHUNKS(n); i++) {
-        struct loop_sums s = sums_chunk(x + (size_t)i * CHUNK,
-                                        chunk_length(i, n));
-        #pragma omp ordered
-        {
-            all.sum += s.sum;
-            all.squares += s.squares;
-            all.zeros += s.zeros;
-        }
-    }
-    return all;
+    FOR_CHUNKS(n, sums_chunk(x + at, len, partial + PARTIALS * i))
+    add_up(partial, n, all);
+    return (struct loop_sums){ all[0], all[1], all[2] };
 }
 
 CPU_CLONES
@@ -114,16 +133,6 @@ static double distance_chunk(const float *restrict x, const float *restrict y,
         sum += d * d;
     }
     return sum;
-}
-
-double loop_distance(const float *x, const float *y, size_t n, double *partial)
-{
-    double sum = 0;
-
-    FOR_CHUNKS(n, partial[i] = distance_chunk(x + at, y + at, len))
-    for (int64_t i = 0; i < CHUNKS(n); i++)
-        sum += partial[i];
-    return sqrt(sum);
 }
 
 // ---- element by element --------------------------------------------------
@@ -266,4 +275,79 @@ void loop_adam(float *w, float *m, float *v, const float *g,
                struct loop_adam how, size_t n)
 {
     FOR_CHUNKS(n, adam_chunk(w + at, m + at, v + at, g + at, how, len))
+}
+
+// ---- updates that are watched --------------------------------------------
+
+// Whose numbers of a chunk are w, g and so on, and where its partials go.
+struct chunk {
+    float       *w;
+    const float *g;
+    size_t       len;
+    unsigned     wants;
+    double      *partial;
+};
+
+static double watch_before(const struct chunk *c, float *old)
+{
+    double start = clock_seconds();
+
+    c->partial[0] = c->wants & WATCH_WEIGHT ? squares_chunk(c->w, c->len) : 0;
+    c->partial[1] = c->wants & WATCH_GRAD ? squares_chunk(c->g, c->len) : 0;
+    if (c->wants & WATCH_CHANGE)
+        memcpy(old, c->w, c->len * sizeof *old);
+    return clock_seconds() - start;
+}
+
+static void watch_after(const struct chunk *c, const float *old, double spent)
+{
+    double start = clock_seconds();
+
+    c->partial[2] = c->wants & WATCH_CHANGE
+        ? distance_chunk(c->w, old, c->len) : 0;
+    c->partial[3] = spent + clock_seconds() - start;
+}
+
+static void watch_end(struct loop_watch *out, size_t n)
+{
+    double all[PARTIALS];
+
+    add_up(out->partial, n, all);
+    out->weight = sqrt(all[0]);
+    out->grad = sqrt(all[1]);
+    out->change = sqrt(all[2]);
+    out->seconds = all[3] / (n > CHUNK ? omp_get_max_threads() : 1);
+}
+
+// The update is the same function on the same chunks: what it gives is, too.
+#define WATCHED(update)                                                        \
+    do {                                                                       \
+        float old[CHUNK];                                                      \
+        struct chunk c = { w + at, g + at, len, out->wants,                    \
+                           out->partial + PARTIALS * i };                      \
+        double spent = watch_before(&c, old);                                  \
+        update;                                                                \
+        watch_after(&c, old, spent);                                           \
+    } while (0)
+
+void loop_sgd_watched(float *w, float *v, const float *g, struct loop_sgd how,
+                      size_t n, struct loop_watch *out)
+{
+    #pragma omp parallel for schedule(static) if(n > CHUNK)
+    for (int64_t i = 0; i < CHUNKS(n); i++) {
+        size_t at = (size_t)i * CHUNK, len = chunk_length(i, n);
+        WATCHED(sgd_chunk(w + at, v + at, g + at, how, len));
+    }
+    watch_end(out, n);
+}
+
+void loop_adam_watched(float *w, float *m, float *v, const float *g,
+                       struct loop_adam how, size_t n, struct loop_watch *out)
+{
+    #pragma omp parallel for schedule(static) if(n > CHUNK)
+    for (int64_t i = 0; i < CHUNKS(n); i++) {
+        size_t at = (size_t)i * CHUNK, len = chunk_length(i, n);
+        WATCHED(adam_chunk(w + at, m + at, v + at, g + at, how, len));
+    }
+    watch_end(out, n);
 }

@@ -8,16 +8,14 @@
 #include <stddef.h>
 #include <stdint.h>
 
-// How many doubles loop_norm() wants as working space for n numbers.
+// How many doubles the loops below want as working space for n numbers.
 size_t loop_partials(size_t n);
 // The L2 norm, squares and sums in double: 1e-22 does not vanish. Reads 1.
 double loop_norm(const float *x, size_t n, double *partial);
 
 // What a tap may want to know of n numbers, in one pass. Reads 1.
 struct loop_sums { double sum, squares, zeros; };
-struct loop_sums loop_sums(const float *x, size_t n);
-// The L2 norm of x - y, squares and sums in double. Reads 2.
-double loop_distance(const float *x, const float *y, size_t n, double *partial);
+struct loop_sums loop_sums(const float *x, size_t n, double *partial);
 
 void loop_copy(float *y, const float *x, size_t n);             // y = x: 1, 1
 void loop_add(float *y, const float *x, size_t n);              // y += x: 2, 1
@@ -42,3 +40,18 @@ struct loop_adam {
 // Reads 4, writes 3.
 void loop_adam(float *w, float *m, float *v, const float *g,
                struct loop_adam at, size_t n);
+
+// The same updates, with what taps want to know of them: L2 norms of w before,
+// of g, and of what is added to w, as far as they are wanted. A chunk is looked
+// at while it is in a core's caches: nothing more is read from memory.
+enum { WATCH_WEIGHT = 1, WATCH_GRAD = 2, WATCH_CHANGE = 4 };
+struct loop_watch {
+    double  *partial;                   // working space
+    unsigned wants;                     // of the above
+    double   weight, grad, change;      // norms, out; 0 when not wanted
+    double   seconds;                   // that the norms took, out
+};
+void loop_sgd_watched(float *w, float *v, const float *g, struct loop_sgd at,
+                      size_t n, struct loop_watch *out);
+void loop_adam_watched(float *w, float *m, float *v, const float *g,
+                       struct loop_adam at, size_t n, struct loop_watch *out);

@@ -28,17 +28,41 @@ void optim_begin(struct store *s, double lr)
         memset(s->block[BLOCK_OPTIM], 0, s->used_bytes);
 }
 
+struct piece { float *w, *g, *m, *m2; size_t n; };
+
+static struct piece piece_of(const struct store *s, size_t from, size_t bytes)
+{
+    size_t at = from / sizeof(float);
+    bool adam = s->optim.kind != OPTIM_SGD;
+
+    return (struct piece){
+        .w = (float *)s->block[BLOCK_WEIGHT] + at,
+        .g = (float *)s->block[BLOCK_GRAD] + at,
+        .m = (float *)s->block[BLOCK_OPTIM] + at,
+        .m2 = adam ? (float *)s->block[BLOCK_OPTIM2] + at : NULL,
+        .n = bytes / sizeof(float),
+    };
+}
+
 void optim_update(struct store *s, size_t from, size_t bytes)
 {
-    size_t n = bytes / sizeof(float), at = from / sizeof(float);
-    float *w = (float *)s->block[BLOCK_WEIGHT] + at;
-    float *g = (float *)s->block[BLOCK_GRAD] + at;
-    float *m = (float *)s->block[BLOCK_OPTIM] + at;
+    struct piece p = piece_of(s, from, bytes);
 
-    if (s->optim.kind == OPTIM_SGD)
-        loop_sgd(w, m, g, s->sgd, n);
+    if (p.m2)
+        loop_adam(p.w, p.m, p.m2, p.g, s->adam, p.n);
     else
-        loop_adam(w, m, (float *)s->block[BLOCK_OPTIM2] + at, g, s->adam, n);
+        loop_sgd(p.w, p.m, p.g, s->sgd, p.n);
+}
+
+void optim_watch(struct store *s, size_t from, size_t bytes,
+                 struct loop_watch *out)
+{
+    struct piece p = piece_of(s, from, bytes);
+
+    if (p.m2)
+        loop_adam_watched(p.w, p.m, p.m2, p.g, s->adam, p.n, out);
+    else
+        loop_sgd_watched(p.w, p.m, p.g, s->sgd, p.n, out);
 }
 
 void optim_end(struct store *s)

@@ -163,7 +163,7 @@ static void cpu_destroy(struct plan *plan)
     if (!p)
         return;
     slots_free(p);
-    tap_free(p->taps, p->base.graph->n_taps);
+    tap_free(p->taps);
     while (p->tensors) {
         struct cpu_tensor *t = p->tensors;
 

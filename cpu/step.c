@@ -19,10 +19,8 @@ static void run_stage(struct cpu_plan *p, int stage)
     else
         g->op->backward(p, g);
     tap_after(p, stage);
-    if (s.phase == PHASE_BACKWARD && p->mode == MODE_TRAIN && g->param_bytes) {
-        optim_update(p->store, g->param_at, g->param_bytes);
-        tap_updated(p, stage);
-    }
+    if (s.phase == PHASE_BACKWARD && p->mode == MODE_TRAIN && g->param_bytes)
+        tap_update(p, stage);
 }
 
 static void run_stages(struct cpu_plan *p, double lr)

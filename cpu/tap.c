@@ -9,15 +9,13 @@
 #include "common/clock.h"
 #include "common/mem.h"
 #include "cpu/loop.h"
+#include "cpu/optim.h"
 
 struct tap_plan {
     struct tensor **what;               // by tap; NULL: the constant 1
     int            *next;               // by tap; -1 ends a list
     int            *first;              // by moment
     double         *partial;
-    float         **before;             // by tap: the parameter whose change is
-                                        // measured, before its update
-    bool            changes;            // any of them
 };
 
 static bool reads(const struct cpu_plan *p, const struct group *g, val param)
@@ -82,7 +80,6 @@ struct tap_plan *tap_new(struct cpu_plan *p)
     t->what = xcalloc((size_t)g->n_taps, sizeof(struct tensor *));
     t->next = xcalloc((size_t)g->n_taps, sizeof *t->next);
     t->first = xcalloc((size_t)moments, sizeof *t->first);
-    t->before = xcalloc((size_t)g->n_taps, sizeof *t->before);
     for (int m = 0; m < moments; m++)
         t->first[m] = -1;
     for (int i = 0; i < g->n_taps; i++) {
@@ -93,22 +90,15 @@ struct tap_plan *tap_new(struct cpu_plan *p)
         t->what[i] = tensor_of(p, g->taps[i]);
         if (t->what[i] && t->what[i]->bytes > most)
             most = t->what[i]->bytes;
-        if (g->taps[i].measure == MEASURE_CHANGE) {
-            t->before[i] = xmalloc(t->what[i]->bytes);
-            t->changes = true;
-        }
     }
     t->partial = xcalloc(loop_partials(most / sizeof(float)), sizeof(double));
     return t;
 }
 
-void tap_free(struct tap_plan *t, int n_taps)
+void tap_free(struct tap_plan *t)
 {
     if (!t)
         return;
-    for (int i = 0; i < n_taps; i++)
-        free(t->before[i]);
-    free(t->before);
     free(t->what);
     free(t->next);
     free(t->first);
@@ -135,13 +125,15 @@ static double moment(struct loop_sums s, double n, double padding,
     }
 }
 
-// Sum over the images of their norms. Mixed images are put in order first.
-static double samples(struct cpu_plan *p, const struct tensor *x, int n)
+// Sum over the images of their norms; *all is the norm of all. Mixed images are
+// put in order first.
+static double samples(struct cpu_plan *p, const struct tensor *x, int n,
+                      double *all)
 {
     size_t one = dnn_image(x->layout);
     float *plain = NULL;
     const float *at = x->data;
-    double sum = 0;
+    double sum = 0, squares = 0;
 
     if (!one) {
         struct layout to = dnn_plain_as(x->layout);
@@ -149,57 +141,135 @@ static double samples(struct cpu_plan *p, const struct tensor *x, int n)
         at = plain = xmalloc(dnn_bytes(to));
         dnn_copy(&p->dnn, x->layout, x->data, to, plain, &p->dnn.err);
     }
-    for (int i = 0; i < n; i++)
-        sum += loop_norm(at + (size_t)i * one, one, p->taps->partial);
+    for (int i = 0; i < n; i++) {
+        double norm = loop_norm(at + (size_t)i * one, one, p->taps->partial);
+
+        sum += norm;
+        squares += norm * norm;
+    }
+    *all = sqrt(squares);
     free(plain);
     return sum;
+}
+
+// What several taps of a tensor have in common, kept from one to the next.
+struct shared {
+    const struct tensor *summed;        // whose sums these are
+    struct loop_sums     sums;
+    const struct tensor *sampled;       // whose norm this is
+    double               norm;
+};
+
+static double measure_one(struct cpu_plan *p, int tap, struct shared *s)
+{
+    const struct tap_plan *t = p->taps;
+    const struct graph *g = p->base.graph;
+    const struct tensor *x = t->what[tap];
+    val v = g->taps[tap].value;
+
+    if (g->taps[tap].measure == MEASURE_CHANGE)
+        return 0;                       // the update's; there is none
+    if (!x)
+        return 1;                       // d(loss) / d(loss)
+    switch (g->taps[tap].measure) {
+    case MEASURE_NORM:
+        return x == s->sampled ? s->norm
+                               : loop_norm(x->data, length(x), t->partial);
+    case MEASURE_BRANCH:
+        return loop_norm(x->data, length(x), t->partial);
+    case MEASURE_SAMPLES:
+        s->sampled = x;
+        return samples(p, x, graph_shape(g, v).n, &s->norm);
+    default:
+        break;
+    }
+    double n = (double)graph_elements(g, v);
+    if (x != s->summed)
+        s->sums = loop_sums(x->data, length(x), t->partial);
+    s->summed = x;
+    return moment(s->sums, n, (double)length(x) - n, g->taps[tap].measure);
+}
+
+// Parameters that are updated are measured on that occasion.
+static bool is_put_off(const struct cpu_plan *p, int tap)
+{
+    const struct graph *g = p->base.graph;
+
+    return p->mode == MODE_TRAIN &&
+           g->values[g->taps[tap].value].role == ROLE_PARAM;
 }
 
 static void measure(struct cpu_plan *p, int at)
 {
     const struct tap_plan *t = p->taps;
-    const struct graph *g = p->base.graph;
-    const struct tensor *summed = NULL;         // whose sums these are
-    struct loop_sums sums = { 0 };
+    struct shared shared = { 0 };
 
     if (t->first[at] < 0 || p->mode == MODE_EVAL)
         return;
     double start = clock_seconds();
-    for (int i = t->first[at]; i >= 0; i = t->next[i]) {
-        const struct tensor *x = t->what[i];
-        enum measure what = g->taps[i].measure;
-        double *out = &p->result->taps[i];
-
-        if (what == MEASURE_NORM || what == MEASURE_BRANCH) {
-            *out = x ? loop_norm(x->data, length(x), t->partial) : 1;
-        } else if (what == MEASURE_SAMPLES) {
-            *out = x ? samples(p, x, graph_shape(g, g->taps[i].value).n) : 1;
-        } else if (what == MEASURE_CHANGE) {
-            *out = 0;
-            loop_copy(t->before[i], x->data, length(x));
-        } else {
-            double n = (double)graph_elements(g, g->taps[i].value);
-            if (x != summed)
-                sums = loop_sums(x->data, length(x));
-            summed = x;
-            *out = moment(sums, n, (double)length(x) - n, what);
-        }
-    }
+    for (int i = t->first[at]; i >= 0; i = t->next[i])
+        if (!is_put_off(p, i))
+            p->result->taps[i] = measure_one(p, i, &shared);
     p->result->tap_millis += (float)(1e3 * (clock_seconds() - start));
 }
 
-void tap_updated(struct cpu_plan *p, int stage)
+static unsigned watch_of(struct tap tap)
+{
+    if (tap.measure == MEASURE_CHANGE)
+        return WATCH_CHANGE;
+    return tap.side == SIDE_GRAD ? WATCH_GRAD : WATCH_WEIGHT;
+}
+
+static double watched(const struct loop_watch *w, struct tap tap)
+{
+    switch (watch_of(tap)) {
+    case WATCH_CHANGE: return w->change;
+    case WATCH_GRAD:   return w->grad;
+    default:           return w->weight;
+    }
+}
+
+// The tapped parameter that lies first from there on in the blocks; BAD_VAL
+// when there is none.
+static val next_watched(const struct cpu_plan *p, int stage, size_t from)
 {
     const struct tap_plan *t = p->taps;
+    const struct stored *rows = p->store->rows;
+    val found = BAD_VAL;
 
-    if (!t->changes)
-        return;
-    double start = clock_seconds();
-    for (int i = t->first[2 * stage + 1]; i >= 0; i = t->next[i])
-        if (t->before[i])
-            p->result->taps[i] = loop_distance(t->what[i]->data, t->before[i],
-                                               length(t->what[i]), t->partial);
-    p->result->tap_millis += (float)(1e3 * (clock_seconds() - start));
+    for (int i = t->first[2 * stage + 1]; i >= 0; i = t->next[i]) {
+        val v = p->base.graph->taps[i].value;
+        if (is_put_off(p, i) && rows[v].offset >= from &&
+            (found == BAD_VAL || rows[v].offset < rows[found].offset))
+            found = v;
+    }
+    return found;
+}
+
+void tap_update(struct cpu_plan *p, int stage)
+{
+    const struct tap_plan *t = p->taps;
+    const struct graph *g = p->base.graph;
+    const struct group *group = &p->groups[p->schedule.stages[stage].node];
+    size_t from = group->param_at, end = from + group->param_bytes;
+    val v;
+
+    while ((v = next_watched(p, stage, from)) != BAD_VAL) {
+        const struct stored *row = &p->store->rows[v];
+        struct loop_watch w = { .partial = t->partial };
+
+        for (int i = t->first[2 * stage + 1]; i >= 0; i = t->next[i])
+            if (g->taps[i].value == v)
+                w.wants |= watch_of(g->taps[i]);
+        optim_update(p->store, from, row->offset - from);
+        optim_watch(p->store, row->offset, dnn_bytes(row->layout), &w);
+        from = row->offset + dnn_bytes(row->layout);
+        for (int i = t->first[2 * stage + 1]; i >= 0; i = t->next[i])
+            if (g->taps[i].value == v)
+                p->result->taps[i] = watched(&w, g->taps[i]);
+        p->result->tap_millis += (float)(1e3 * w.seconds);
+    }
+    optim_update(p->store, from, end - from);
 }
 
 void tap_before(struct cpu_plan *p, int stage)

@@ -2,22 +2,26 @@
  * backend, input resident; one line of JSON.
  *
  * bench_step [--arch resnet50] [--skip] [--width 1] [--size 64] [--batch 16]
- *            [--record] [--warmup 5] [--steps 30] [--threads 0]
- * --record taps the gradient at every layer's output, as a job does.
+ *            [--record[=QUANTITIES]] [--warmup 5] [--steps 30] [--threads 0]
+ * --record taps the gradient at every layer's output, as a job does; or what
+ * else a job may record (docs/quantities.md): --record=grad_out,update, or all.
  */
 #include <getopt.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include "common/clock.h"
 #include "common/mem.h"
 #include "common/rng.h"
 #include "model/init.h"
 #include "model/nets.h"
+#include "worker/taps.h"
 
 struct args {
     const char *arch;
     double      width;
-    int         skip, record, size, batch, warmup, steps, threads;
+    const char *record;                 // NULL = nothing
+    int         skip, size, batch, warmup, steps, threads;
 };
 
 static struct args parse(int argc, char **argv)
@@ -27,7 +31,7 @@ static struct args parse(int argc, char **argv)
     const struct option options[] = {
         { "arch", required_argument, NULL, 'a' },
         { "skip", no_argument, &a.skip, 1 },
-        { "record", no_argument, &a.record, 1 },
+        { "record", optional_argument, NULL, 'r' },
         { "width", required_argument, NULL, 'W' },
         { "size", required_argument, NULL, 's' },
         { "batch", required_argument, NULL, 'b' },
@@ -41,6 +45,7 @@ static struct args parse(int argc, char **argv)
     while ((c = getopt_long(argc, argv, "", options, NULL)) >= 0)
         switch (c) {
         case 'a': a.arch = optarg; break;
+        case 'r': a.record = optarg ? optarg : "grad_out"; break;
         case 'W': a.width = atof(optarg); break;
         case 's': a.size = atoi(optarg); break;
         case 'b': a.batch = atoi(optarg); break;
@@ -63,6 +68,30 @@ static void die(const struct error *err)
     exit(1);
 }
 
+// Taps what a job with these quantities would.
+static void record(struct graph *g, const char *quantities)
+{
+    struct job job = { .record = { .layers = { xstrdup("all") },
+                                   .n_layers = 1, .layers_word = true } };
+    bool all = !strcmp(quantities, "all");
+    char *list = xstrdup(quantities), *rest = list, *word;
+    struct taps taps;
+    json_t *problems;
+
+    while (!all && (word = strsep(&rest, ",")))
+        job.record.quantities |= job_quantity_bits(word);
+    if (all)
+        job.record.quantities = (1u << QUANTITY_COUNT) - 1;
+    if (!job.record.quantities || taps_select(&job, g, &taps, &problems)) {
+        fprintf(stderr, "bench_step: nothing to record in %s\n", quantities);
+        exit(2);
+    }
+    free(taps_apply(&taps, g));
+    taps_clear(&taps);
+    free(job.record.layers[0]);
+    free(list);
+}
+
 static struct graph *build(const struct args *a)
 {
     struct error err = { 0 };
@@ -77,9 +106,8 @@ static struct graph *build(const struct args *a)
     struct graph *g = net_build(&o, &err);
     if (!g)
         die(&err);
-    for (int i = 0; a->record && i < g->n_nodes; i++)
-        if (graph_is_layer(g, i))
-            graph_tap(g, g->nodes[i].out, SIDE_GRAD);
+    if (a->record)
+        record(g, a->record);
     return g;
 }
 
@@ -144,12 +172,12 @@ int main(int argc, char **argv)
     qsort(seconds, (size_t)a.steps, sizeof *seconds, by_size);
     double median = seconds[a.steps / 2];
     printf("{\"program\": \"gradwatch\", \"arch\": \"%s\", \"skip\": %s, "
-           "\"size\": %d, \"batch\": %d, \"record\": %s, \"threads\": %d, "
+           "\"size\": %d, \"batch\": %d, \"record\": \"%s\", \"threads\": %d, "
            "\"images_per_second\": %.2f, \"mean_images_per_second\": %.2f, "
            "\"step_millis\": %.2f, \"tap_share\": %.4f, "
            "\"compile_seconds\": %.2f, \"bytes\": %zu, \"loss\": %.4f}\n",
            a.arch, a.skip ? "true" : "false", a.size, a.batch,
-           a.record ? "true" : "false", p->opts.threads, a.batch / median,
+           a.record ? a.record : "", p->opts.threads, a.batch / median,
            a.batch * a.steps / sum, 1e3 * median, taps / sum, compile,
            p->bytes, r.loss);
     backend_cpu.destroy(p);
