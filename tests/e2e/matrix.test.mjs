@@ -55,6 +55,9 @@ const VIEWS = [
   { view: 'training', address: '', controls: {}, chart: 'loss', svg: 'cross-entropy, nats', marks: ['#e69f00', 1],
     cells: async () => (await Promise.all([1, 2].map(async (id) =>
       (await daemon.api(`/jobs/${id}/metrics`)).epochs.map((e) => [id, e.epoch, e.loss])))).flat() },
+  { view: 'verdict', address: '', controls: {}, chart: 'epochs', svg: 'epoch', marks: ['fill-opacity="0.55"', 2],
+    cells: async () => (await Promise.all([1, 2].map(async (id) =>
+      (await daemon.api(`/jobs/${id}/verdict`)).epochs.map((e) => [id, e.epoch, e.verdict])))).flat() },
   { view: 'verdict', address: 'quantity=weight', controls: { Quantity: 'weight' },
     chart: 'compare-1-2', svg: 'L2 norm of the layer’s weights, job 2 over job 1', marks: ['#0072b2', 50],
     cells: async () => Object.entries((await daemon.api('/compare?jobs=1,2&quantity=weight')).layers)

@@ -11,6 +11,8 @@ const PICTURES = [
   ['jobs', '/', 'table.jobs progress', 1200, 420],
   ['pair', '/jobs/1,2', '.chart canvas', 1280, 860],
   ['histogram', '/jobs/1?layers=all', '.chart canvas', 1000, 1680],
+  ['heat', '/jobs/1,2?view=heat', '.chart canvas', 1280, 980],
+  ['verdict', '/jobs/1,2?view=verdict', '[data-chart="compare-1-2"] canvas', 1280, 980],
   ['profile', '/jobs/1,2?view=profile', '.chart canvas', 1280, 980],
 ];
 

@@ -186,15 +186,16 @@ export function binsInUse(track, bins, source, layers) {
     : [Math.min(...known.map((u) => u[0])), Math.max(...known.map((u) => u[1]))];
 }
 
-// Fetches what is missing; onChange() tells when it is there.
-export function needHistograms(track, { bins, source, layers }) {
+// Fetches what is missing, that of an epoch first; onChange() tells when it is
+// there.
+export function needHistograms(track, { bins, source, layers, epoch }) {
   const key = `${bins}/${source}`, set = track.sets.get(key);
   const recorded = new Set(track.layers.map((l) => l.name));
   const missing = layers.filter((name) => recorded.has(name) && !set?.asked.has(name));
   if (missing.length === 0 || track.summaries.size === 0) return;
   setOf(track, key);
   missing.forEach((name) => track.sets.get(key).asked.add(name));
-  enqueue(track, () => fetchLayers(track, key, missing));
+  enqueue(track, () => fetchLayers(track, key, missing, epoch));
 }
 
 function setOf(track, key) {
@@ -203,12 +204,16 @@ function setOf(track, key) {
   return track.sets.get(key);
 }
 
-// The newest epochs first: they are what is looked at.
-async function fetchLayers(track, key, layers) {
+// What is looked at, then the newest epochs first.
+async function fetchLayers(track, key, layers, epoch) {
   if (layers.length === 0) return;
   const newest = Math.max(...track.summaries.keys(), 1);
   const step = Math.max(1, Math.floor(CHUNK / Math.max(layers.length, 1)));
   layers.forEach((name) => setOf(track, key).asked.add(name));
+  if (epoch <= newest - step) {
+    await fetchChunk(track, key, layers, `${epoch}`);
+    track.onChange();
+  }
   for (let last = newest; last > 0; last -= step) {
     await fetchChunk(track, key, layers, `${Math.max(1, last - step + 1)}-${last}`);
     track.onChange();

@@ -123,7 +123,8 @@ function draw(page) {
   page.controls.update(empty ? [] : [...view.controls(page.state), 'quantity'], page.state, page.tracks);
   setText(page.text, empty ? nothingYet(page.tracks) : view.text(page.state));
   const needs = view.needs?.(ctx);
-  if (needs) page.tracks.forEach((track) => needHistograms(track, needs));
+  if (needs) page.tracks.forEach((track) => needHistograms(track,
+    { ...needs, epoch: ctx.epochOf(track)?.epoch }));
   drawFigures(page, empty ? [] : view.charts(ctx));
   drawBody(page, view, ctx);
   compare(page);

@@ -5,7 +5,7 @@ import { SERIES } from '../palette.js';
 import { legendOf } from './frame.js';
 import { axes, boundsOf, shown, slopeWords, SYMBOLS } from './depth.js';
 
-const STEPS_LEGEND = 22;
+const STEP = 84;           // pixels of a step in the legend
 const HEADS = ['Job', 'Step', 'Layer', 'Depth', 'Norm'];
 
 const made = new WeakMap();     // by what the daemon said, which stays
@@ -61,8 +61,7 @@ function option(ctx, tracks, bounds, size) {
     SYMBOLS[i % SYMBOLS.length], colour(track), ink));
   const first = tracks.map((track) => `${track.id}: step ${track.early[0].step}`);
   const { legend, height } = many ? legendOf(first, size, ink)
-    : { height: STEPS_LEGEND, legend: { top: 0, textStyle: { color: ink.text, fontSize: 11 },
-      itemWidth: 14, itemGap: 8 } };
+    : legendOf(series.map((s) => s.name), size, ink, STEP);
   return {
     ...axes(bounds, height, ctx.tracks[0].quantity, ink), legend, series,
     tooltip: { trigger: 'item', renderMode: 'richText', formatter: ({ seriesName, data }) =>

@@ -4,12 +4,13 @@ const NARROW = 560, ITEM = 260, LINE = 22, ICON = 60;
 
 export const isNarrow = ({ width }) => width < NARROW;
 
-// Of jobs, a line for as many as there is room for; long names are cut there
-// and whole elsewhere. {legend, height}: ECharts' option, pixels that it takes.
-export function legendOf(names, { width }, ink, data = names) {
-  const inLine = Math.max(1, Math.min(data.length, Math.floor(width / ITEM)));
-  return { height: Math.ceil(data.length / inLine) * LINE,
-    legend: { top: 0, data, padding: [2, 8], textStyle: { color: ink.text, fontSize: 12,
+// Of jobs (or of other names, that take `item` pixels), a line for as many as
+// there is room for; long names are cut there and whole elsewhere.
+// {legend, height}: ECharts' option, pixels that it takes.
+export function legendOf(names, { width }, ink, item = ITEM) {
+  const inLine = Math.max(1, Math.min(names.length, Math.floor(width / item)));
+  return { height: Math.ceil(names.length / inLine) * LINE,
+    legend: { top: 0, data: names, padding: [2, 8], textStyle: { color: ink.text, fontSize: 12,
       width: Math.floor(width / inLine) - ICON, overflow: 'truncate' } } };
 }
 

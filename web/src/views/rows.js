@@ -3,7 +3,7 @@
 import { norm, powerOfTen } from '../format.js';
 import { isNarrow, labelRoom, legendOf } from './frame.js';
 
-const TOP = 22, BOTTOM = 46, NOTES = 124, NOTE_LINE = 12.5, MARGIN = 16, NO_RANGE = [-10, 0];
+const TOP = 22, BOTTOM = 46, NARROW_BOTTOM = 62, NOTES = 124, NOTE_LINE = 12.5, MARGIN = 16, NO_RANGE = [-10, 0];
 
 // Powers of ten that hold the bins in use, [first, end): [low, high], or null
 // without data.
@@ -78,7 +78,8 @@ function placesOf({ labels, series, range, notes, overlap = 0.92 }, { width, hei
   const narrow = isNarrow({ width }), [min, max] = range ?? NO_RANGE;
   const left = labelRoom(labels, { width }), right = narrow || !notes ? MARGIN : NOTES;
   const top = TOP + legendHeight(series, { width }) + (overlap > 1 ? 30 : 0);
-  return { narrow, left, right, top, band: (height - top - BOTTOM) / Math.max(labels.length, 1),
+  const bottom = narrow ? NARROW_BOTTOM : BOTTOM;
+  return { narrow, left, right, top, bottom, band: (height - top - bottom) / Math.max(labels.length, 1),
     end: width - right, x: (v) => left + (v - min) / (max - min) * (width - left - right) };
 }
 
@@ -89,10 +90,10 @@ export const legendHeight = (series, size) => series.length < 2 ? 0
 // The axes, which stand still.
 function rowsFrame(rows, size) {
   const { labels, series, range, axisName, rowName, ink } = rows, [min, max] = range ?? NO_RANGE;
-  const { narrow, left, right, top } = placesOf(rows, size);
+  const { narrow, left, right, top, bottom } = placesOf(rows, size);
   const interval = Math.max(1, Math.ceil((max - min) / (narrow ? 4 : 12)));
   return {
-    grid: { left, right, top, bottom: BOTTOM, outerBoundsMode: 'none' },
+    grid: { left, right, top, bottom, outerBoundsMode: 'none' },
     legend: series.length > 1 ? legendOf(series.map((s) => s.name), size, ink).legend : { show: false },
     xAxis: { type: 'value', min, max, interval,
       axisLabel: { color: ink.quiet, formatter: powerOfTen,
@@ -100,7 +101,8 @@ function rowsFrame(rows, size) {
       axisLine: { show: true, onZero: false, lineStyle: { color: ink.line } },
       splitLine: { lineStyle: { color: ink.line, opacity: 0.5 } },
       name: axisName, nameLocation: 'middle', nameGap: 28,
-      nameTextStyle: { color: ink.quiet, fontSize: 12 } },
+      nameTextStyle: { color: ink.quiet, fontSize: 12, width: size.width - left - right,
+        overflow: 'break' } },
     yAxis: { type: 'category', data: labels, inverse: true, name: rowName, nameLocation: 'start',
       nameGap: 6, nameTextStyle: { color: ink.quiet },
       axisLine: { show: false, onZero: false }, axisTick: { show: false },

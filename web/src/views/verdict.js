@@ -6,6 +6,7 @@ import { h, scroller, table } from '../dom.js';
 import { norm } from '../format.js';
 import { saveCsv } from '../save.js';
 import { factorChart } from './factors.js';
+import { judgedChart } from './judged.js';
 
 // Which view shows what a route of the API answers.
 const VIEW_OF = { profile: 'profile', gradients: 'histogram', histograms: 'histogram',
@@ -41,24 +42,11 @@ function verdictPart(track, ctx) {
   return h('section', { class: 'panel', 'data-verdict': String(track.id) },
     h('h2', {}, ctx.nameOf(track), ' ', h('span', { class: `badge ${verdict.verdict}` }, verdict.verdict)),
     h('p', { class: 'summary' }, verdict.summary),
-    verdict.epochs.length ? h('p', { class: 'quiet' }, 'By epoch: ',
-      runs(verdict.epochs).join(', ')) : null,
     scroller(`Evidence of job ${track.id}`, table({ heads: ['Evidence', 'Value', 'Limit', 'Layers', 'When', 'Decides'],
       rows: verdict.evidence.map((row) => evidenceRow(`/jobs/${track.id}`, row)) })),
     h('div', { class: 'row saves' }, h('span', { class: 'quiet' }, 'Download'),
       h('button', { type: 'button', 'aria-label': `download verdict ${track.id} as CSV`,
         onclick: () => saveCsv(`job-${track.id}-verdict`, csvOf(verdict, track.id)) }, 'CSV')));
-}
-
-// "1-3 vanishing", "4 healthy"
-function runs(epochs) {
-  const all = [];
-  for (const { epoch, verdict } of epochs) {
-    const last = all.at(-1);
-    if (last?.verdict === verdict) last.to = epoch;
-    else all.push({ from: epoch, to: epoch, verdict });
-  }
-  return all.map(({ from, to, verdict }) => `${from === to ? from : `${from}–${to}`} ${verdict}`);
 }
 
 export const verdict = {
@@ -67,6 +55,7 @@ export const verdict = {
   shown: (tracks) => tracks.some((t) => t.job.links.verdict),
   text: () => 'Judged by how norms compare from layer to layer, by zeros, and by whether the ' +
     'loss falls. Every number leads to the view that shows it.',
-  charts: (ctx) => ctx.comparisons.map((comparison) => factorChart(ctx, comparison)),
+  charts: (ctx) => [...(ctx.tracks.some((t) => t.verdict?.epochs.length) ? [judgedChart(ctx)] : []),
+    ...ctx.comparisons.map((comparison) => factorChart(ctx, comparison))],
   body: (ctx) => ctx.tracks.map((track) => verdictPart(track, ctx)),
 };
