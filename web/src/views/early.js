@@ -5,7 +5,7 @@ import { SERIES } from '../palette.js';
 import { legendOf } from './frame.js';
 import { axes, boundsOf, shown, slopeWords, SYMBOLS } from './depth.js';
 
-const STEP = 84;           // pixels of a step in the legend
+const STEP = 94;           // pixels of a step in the legend
 const HEADS = ['Job', 'Step', 'Layer', 'Depth', 'Norm'];
 
 const made = new WeakMap();     // by what the daemon said, which stays

@@ -1,6 +1,6 @@
 // What the frames of charts share: a legend of jobs, room for labels.
 
-const NARROW = 560, ITEM = 260, LINE = 22, ICON = 60;
+const NARROW = 560, ITEM = 260, LINE = 22, ICON = 44;
 
 export const isNarrow = ({ width }) => width < NARROW;
 
