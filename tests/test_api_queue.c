@@ -231,6 +231,24 @@ static void the_first_place_can_be_asked_for(void **state)
     stream_close(&s);
 }
 
+static void a_job_that_runs_can_be_cloned(void **state)
+{
+    (void)state;
+    int64_t runs = submit(&d, "hang", 3, "");
+
+    wait_for(runs, "started");
+    post_job(runs, "clone", "{\"name\": \"well\"}", 201);
+    json_t *clone = job_of(runs + 1);
+    assert_string_equal(json_string_value(json_object_get(clone, "state")),
+                        "queued");
+    assert_int_equal(json_integer_value(json_object_get(json_object_get(
+        json_object_get(clone, "spec"), "train"), "epochs")), 3);
+    json_decref(clone);
+    assert_string_equal(text_of(runs, "state"), "running");
+    post_job(runs, "cancel", NULL, 202);
+    assert_string_equal(run_to_end(&d, runs + 1, NULL), "done");
+}
+
 // Starting from the weights of another job.
 
 #define TINY ", \"device\": \"cpu\", \"data\": {\"image_size\": 16, "         \
@@ -326,6 +344,7 @@ int main(void)
         queue_test(devices_work_side_by_side, start_three),
         queue_test(all_are_taken_up_again, start_three),
         queue_test(a_drained_queue_starts_nothing, start_one),
+        queue_test(a_job_that_runs_can_be_cloned, start_one),
         queue_test(the_first_place_can_be_asked_for, start_one),
         queue_test(a_job_starts_from_the_weights_of_another, start_real),
         queue_test(weights_that_are_not_there_are_refused, start_one),
