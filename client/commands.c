@@ -8,7 +8,8 @@
 
 const struct opt client_globals[] = {
     {.name = "server", .value = "URL",
-     .help = "the daemon; else GRADWATCH_SERVER, else " CLIENT_SERVER},
+     .help = "the daemon; else GRADWATCH_SERVER, else `listen` of its "
+     "configuration, else " CLIENT_SERVER},
     {.name = "token-file", .value = "FILE", .help = "the daemon's token; else "
      "GRADWATCH_TOKEN_FILE, else that of a daemon on this machine"},
     {.name = "json", .help = "print the server's JSON as it is"},

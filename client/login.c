@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include "client/api.h"
+#include "client/settings.h"
 #include "client/text.h"
 #include "common/mem.h"
 #include "common/token.h"
@@ -23,8 +24,13 @@ int login_find(struct client *c)
     // Not to another machine: it would learn the token of this one.
     if (!http_is_loopback(c->http->base))
         return 0;
-    char *dir = token_state_dir(), *path = xasprintf("%s/token", dir);
+    struct settings settings;
+    settings_read(&settings);
+    char *dir = token_state_dir(), *path = settings_token(&settings);
+    if (!path)
+        path = xasprintf("%s/token", dir);
     token_read(path, &c->http->token, &err);
+    settings_free(&settings);
     free(path);
     free(dir);
     return 0;

@@ -7,6 +7,7 @@
 #include <unistd.h>
 #include "client/client.h"
 #include "client/login.h"
+#include "client/settings.h"
 #include "client/submit.h"
 #include "client/text.h"
 #include "common/mem.h"
@@ -94,9 +95,25 @@ static int run_help(const struct opts *o)
     return command ? print_help(command) : no_command(o->words[0]);
 }
 
+// Where the daemon is: by option, environment, its configuration, habit.
+// Caller owns.
+static char *find_server(const struct client *c)
+{
+    const char *given = opts_value(&c->opts, "server");
+    struct settings settings;
+
+    if (!given)
+        given = getenv("GRADWATCH_SERVER");
+    if (given && *given)
+        return xstrdup(given);
+    settings_read(&settings);
+    char *server = settings_server(&settings);
+    settings_free(&settings);
+    return server ? server : xstrdup(CLIENT_SERVER);
+}
+
 static int run(struct client *c, const struct command *command)
 {
-    const char *server = opts_value(&c->opts, "server");
     struct error err = {0};
 
     if (c->opts.n_words < command->least)
@@ -104,14 +121,13 @@ static int run(struct client *c, const struct command *command)
     if (command->most >= 0 && c->opts.n_words > command->most)
         return client_refuse(command->name, "takes no \"%s\"",
                              c->opts.words[command->most]);
-    if (!server)
-        server = getenv("GRADWATCH_SERVER");
-    if (!server || !*server)
-        server = CLIENT_SERVER;
-    if (http_open(&c->http, server, client_interrupted, &err))
+    char *server = find_server(c);
+    int rc = http_open(&c->http, server, client_interrupted, &err);
+    free(server);
+    if (rc)
         return err.code == ERR_USAGE ? client_refuse("", "%s", err.text)
                                      : (client_say("%s", err.text), EXIT_NO);
-    int rc = login_find(c);
+    rc = login_find(c);
     if (!rc)
         rc = command->run(c);
     http_close(c->http);

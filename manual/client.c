@@ -24,6 +24,9 @@ static const char environment[] =
 static const char files[] =
     "~/.local/state/gradwatch/token\tThe token of a daemon of one's own. It is "
     "sent to a loopback address only, unless a file is named.\n"
+    "~/.config/gradwatch/gradwatchd.conf, /etc/gradwatch/gradwatchd.conf\tThe "
+    "daemon's configuration: its keys listen, state and token-file tell where "
+    "it is, unless that is said otherwise.\n"
     "/var/lib/gradwatch/token\tThe token of a daemon of the system; of use to "
     "root.";
 

@@ -22,9 +22,9 @@ static json_t *doctor(const char *server, const char *token, int *status)
     ssize_t n = readlink("/proc/self/exe", self, sizeof self - 1);
 
     self[n > 0 ? n : 0] = '\0';
-    char *command = xasprintf("%s/../client/gradwatch --json --server %s %s%s "
-                              "doctor", dirname(self), server,
-                              token ? "--token-file " : "", token ? token : "");
+    char *command = xasprintf("%s/../client/gradwatch --json %s%s %s%s "
+                              "doctor", dirname(self), server ? "--server "
+                              : "", server ? server : "", token ? "--token-file " : "", token ? token : "");
     FILE *f = popen(command, "r");
     json_t *answer = json_loadf(f, 0, NULL);
     *status = WEXITSTATUS(pclose(f));
@@ -71,6 +71,29 @@ static void all_is_well(void **state)
     assert_int_equal(daemon_stop(&d), 0);
     free(server);
     free(data);
+    free(dir);
+}
+
+// The daemon's own configuration leads to it: address and token.
+static void the_configuration_is_found(void **state)
+{
+    char *dir = scratch_path(*state, "state"), *home, *conf;
+    struct daemon d = daemon_start_closed(dir, NULL);
+    int status;
+
+    conf = xasprintf("listen = 127.0.0.1:%d\nstate = %s\n", d.port, dir);
+    scratch_write(*state, "gradwatch/gradwatchd.conf", conf, strlen(conf));
+    home = xstrdup(*state);
+    setenv("XDG_CONFIG_HOME", home, 1);
+    unsetenv("GRADWATCH_SERVER");
+    json_t *answer = doctor(NULL, NULL, &status);
+    unsetenv("XDG_CONFIG_HOME");
+    assert_string_equal(member(answer, "daemon", "state"), "ok");
+    assert_int_equal(status, 0);
+    json_decref(answer);
+    assert_int_equal(daemon_stop(&d), 0);
+    free(home);
+    free(conf);
     free(dir);
 }
 
@@ -127,6 +150,7 @@ int main(void)
 #define TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
     const struct CMUnitTest tests[] = {
         TEST(all_is_well),
+        TEST(the_configuration_is_found),
         TEST(without_a_daemon_it_says_how_to_start_one),
         TEST(a_wrong_token_is_told_apart),
     };
