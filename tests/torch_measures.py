@@ -4,7 +4,8 @@ and skips.
 
 The networks, weights and images are those of torch_dump.py, in float64. A step
 holds, for every ReLU in the order it is called, mean, standard deviation and
-share of zeros of its output; and for every used parameter the L2 norm of what
+share of zeros of its output; for every layer, in the order they are called, the
+sum over the images of the L2 norm of the gradient at its output; and for every used parameter the L2 norm of what
 the optimizer's step changes. For every block whose skip is the identity it holds
 the L2 norms of the gradient's two parts at the block's input: what comes through
 the branch, and what comes by the skip. Needs Debian's python3-torch; developers run it,
@@ -76,10 +77,26 @@ def part(net):
     return rows
 
 
+def watch_outputs(net):
+    """The outputs of the layers that run, by name, as they are made."""
+    outputs = {}
+
+    def hook(name):
+        def keep(module, inputs, output):
+            output.retain_grad()
+            outputs[name] = output
+        return keep
+    for name, module in net.named_modules():
+        if isinstance(module, (nn.Conv2d, nn.Linear)):
+            module.register_forward_hook(hook(name))
+    return outputs
+
+
 def measures(about, seen):
     net = (VGG if about["arch"] in VGG.LAYERS else ResNet)(about).double()
     fill(net, about["seed"])
     blocks = part(net)
+    outputs = watch_outputs(net)
     optimizer, steps = optimizer_of(about, net), []
     for t in range(len(about["batches"])):
         x, y = batch_of(about, t)
@@ -92,6 +109,8 @@ def measures(about, seen):
         steps.append({
             "act": [[float(a.mean()), float(a.std(unbiased=False)),
                      float((a == 0).double().mean())] for a in seen],
+            "samples": [float(y.grad.flatten(1).norm(dim=1).sum())
+                        for y in outputs.values()],
             "branch": {name: [float(w.grad.norm()) for w in b.ways]
                        for name, b in blocks},
             "change": [float((p.detach() - b).norm())
