@@ -3,8 +3,9 @@
 //   controls(state)      names of the controls it uses (pages/controls.js)
 //   text(state)          what to see in it
 //   needs(ctx)           {bins, source, layers} of the histograms it draws
-//   charts(ctx)          [{key, title, label, height, words, option(size),
-//                        table(), csv(), version}]: pictures and their numbers
+//   charts(ctx)          [{key, title, label, words, table(), csv(), ...}]:
+//                        pictures (chart.js has their other members) and
+//                        their numbers
 //   body(ctx)            elements, for what is not a picture
 //   shown(tracks)        whether there is such a tab
 // ctx: {tracks, state, ink, epochOf(track), nameOf(track), comparisons}
