@@ -36,7 +36,7 @@ struct checkpoint {
 struct checkpoint_file {                // what was written
     char    name[CHECKPOINT_NAME];      // in the folder
     int64_t bytes;
-    char    sha256[SHA256_TEXT];
+    char    sha256[SHA256_TEXT];        // "" of a partial one
 };
 
 // The hash of all that decides a run's numbers: the spec without name, place in
