@@ -34,14 +34,16 @@ class Daemon:
         (as a grandchild, so that the process is the daemon) it runs under it."""
         began = time.monotonic()
         prefix = ["strace", "-D", "-f", "-q", *strace] if strace else []
+        env = dict(os.environ, OMP_NUM_THREADS="1", OMP_WAIT_POLICY="passive")
+        if strace:                      # LeakSanitizer cannot be traced
+            env["ASAN_OPTIONS"] = "detect_leaks=0"
         self.process = subprocess.Popen(
             [*prefix, os.path.join(self.build, "daemon/gradwatchd"), "--listen",
              "127.0.0.1:0", "--state", self.state, "--no-auth", "--worker",
              os.path.join(self.build, "worker/gradwatch-train"), *self.args],
             stdout=subprocess.PIPE,
             stderr=open(os.path.join(os.path.dirname(self.state), "log"), "a"),
-            env=dict(os.environ, OMP_NUM_THREADS="1",
-                     OMP_WAIT_POLICY="passive"))
+            env=env)
         line = self.process.stdout.readline().decode()
         if not line.startswith("listening"):
             return None

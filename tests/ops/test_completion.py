@@ -4,6 +4,7 @@ that knows two jobs. Skips the shells that are not installed."""
 import os
 import pathlib
 import pty
+import re
 import select
 import shutil
 import subprocess
@@ -15,6 +16,7 @@ import unittest
 BUILD = pathlib.Path(sys.argv.pop(1))
 MANUAL = BUILD / "manual"
 PATIENCE = 30       # seconds for a shell to start on a busy machine
+EDITING = r"\x1b\[\?2004h"  # zsh turns bracketed paste on as it reads a line
 
 # A command line up to the cursor, what is offered, what is not.
 ROWS = [
@@ -105,19 +107,24 @@ class Completion(unittest.TestCase):
                   f"fpath=({self.dir.name} $fpath); autoload -U compinit; "
                   f"compinit -u -D; setopt zle; LISTMAX=0; "
                   "zstyle ':completion:*' list-prompt ''; echo READ''Y\n")
-        self.read_until(fd, "READY")
+        self.read_until(fd, "READY(?s:.*)" + EDITING)
 
         def offers(line):
             # Lists the matches, then clears the line and tells that it did.
             self.type(fd, line + "\x04")
             self.type(fd, "\x15echo DO''NE\n")
-            return self.read_until(fd, "DONE").replace(line, "").split()
+            return done(fd).replace(line, "").split()
 
         def offers_whole(line):
             # A single match is put into the line rather than listed.
             self.type(fd, line + "\t")
             self.type(fd, "\x01echo \n\x15echo DO''NE\n")
-            return self.read_until(fd, "DONE").split()
+            return done(fd).split()
+
+        def done(fd):
+            # Behind it the line editor reads again; what came before that
+            # would be the terminal's, which has no completion.
+            return self.read_until(fd, "DONE(?s:.*)" + EDITING)
         for line, yes, no in ROWS:
             with self.subTest(line=line):
                 words = offers_whole(line) if len(yes) == 1 else offers(line)
@@ -131,7 +138,7 @@ class Completion(unittest.TestCase):
 
     def read_until(self, fd, mark):
         text, until = "", time.monotonic() + PATIENCE
-        while mark not in text:
+        while not re.search(mark, text):
             left = until - time.monotonic()
             if left < 0 or not select.select([fd], [], [], left)[0]:
                 self.fail(f"zsh did not say {mark}: {text!r}")
