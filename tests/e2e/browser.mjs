@@ -18,7 +18,7 @@ export async function startBrowser() {
 export async function openPage(browser, url, options = {}) {
   const page = await browser.newPage({ viewport: { width: 1360, height: 1200 }, ...options });
   const wrong = [], { origin } = new URL(url);
-  page.on('console', (m) => { if (m.type() === 'error') wrong.push(`console: ${m.text()}`); });
+  page.on('console', (m) => { if (m.type() === 'error') wrong.push(`console: ${m.text()} ${m.location().url}`); });
   page.on('pageerror', (e) => wrong.push(`exception: ${e.message}`));
   page.on('request', (r) => {
     if (new URL(r.url()).origin !== origin && !/^(data|blob):/.test(r.url())) wrong.push(`request: ${r.url()}`);

@@ -314,9 +314,14 @@ test('every quantity has its name in the control and on the axes', async () => {
     // The weights' norms are larger than 1, where the notebook's bins end.
     await page.goto(`${daemon.url}/#/jobs/${id}?quantity=weight&density=linear`);
     await page.getByText(/([0-9]+) of \1 norms lie off this axis, so that nothing is drawn/).waitFor();
+    // Another quantity is chosen while the records of the one before are on
+    // their way: nobody is asked for the layers of the one in the other.
+    const held = [];
+    await page.route(/profile\?quantity=grad_out/, (route) => held.push(route));
     await page.goto(`${daemon.url}/#/jobs/${id}?view=profile`);
     await box.selectOption('act_std');
     await page.waitForURL(/quantity=act_std/);
+    for (const route of held) await route.continue();
     const { epochs } = await daemon.api(`/jobs/${id}/profile?quantity=act_std`);
     const { layer, median } = epochs[0].layers[0];
     await openTable(page, 'profile');

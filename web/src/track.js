@@ -13,7 +13,7 @@ export const hasEnded = (job) => ENDED.includes(job.state);
 
 // onChange() is called after every change; onState as in api.follow().
 export async function openTrack(id, quantity, onChange, onState) {
-  const track = { id, job: await getJob(id), quantity: null, layers: [], theory: null,
+  const track = { id, job: await getJob(id), quantity: null, wanted: null, layers: [], theory: null,
     summaries: new Map(), heights: null, medians: null, early: [], training: [], verdict: null, loading: null,
     sets: new Map(), busy: 0, work: Promise.resolve(), onChange, close: () => {} };
   let closed = false, end = () => {}, lost = false;
@@ -22,7 +22,7 @@ export async function openTrack(id, quantity, onChange, onState) {
     closed = true;
     end();
   };
-  track.quantity = pickQuantity(track.job, quantity);
+  track.wanted = pickQuantity(track.job, quantity);
   await reload(track);
   if (closed || hasEnded(track.job)) return track;
   // Within the first epoch only the event `started` says which layers there are.
@@ -58,36 +58,34 @@ function enqueue(track, act) {
 // The job itself, where no event tells of it: its name and priority.
 export const refresh = (track) => enqueue(track, async () => { track.job = await getJob(track.id); });
 
-// Shows another quantity from now on.
-export function setQuantity(track, wanted) {
-  const quantity = pickQuantity(track.job, wanted);
-  if (quantity === track.quantity) return;
-  track.quantity = quantity;
+// Shows another quantity as soon as its records are here; until then all stays
+// of the old one.
+export function setQuantity(track, name) {
+  const wanted = pickQuantity(track.job, name);
+  if (wanted === track.wanted) return;
+  track.wanted = wanted;
   enqueue(track, () => reload(track));
 }
 
 // Everything anew: at the beginning, when an attempt starts over, and after a
 // lost connection.
 async function reload(track) {
-  const job = await getJob(track.id);
+  const job = await getJob(track.id), quantity = track.wanted;
   const begun = !['queued', 'starting'].includes(job.state) || job.attempt > 1;
   const [profile, metrics, verdict] = await Promise.all([
-    begun ? getProfile(track.id, { quantity: track.quantity }).catch(() => null) : null,
+    begun ? getProfile(track.id, { quantity }).catch(() => null) : null,
     begun ? getMetrics(track.id).catch(() => null) : null,
     begun && job.links.verdict ? getVerdict(track.id).catch(() => null) : null,
   ]);
   const asked = [...track.sets].map(([key, set]) => [key, [...set.asked]]);
 
-  Object.assign(track, { job, verdict, loading: null, heights: null, medians: null,
+  Object.assign(track, { job, quantity, verdict, loading: null, heights: null, medians: null,
     theory: profile?.theory ?? null,
     early: profile?.early_steps ?? [], training: metrics?.epochs ?? [] });
   track.summaries.clear();
   track.sets.clear();
   for (const epoch of profile?.epochs ?? []) setSummary(track, epoch);
-  // Another quantity may not have all of their layers.
-  const recorded = new Set(track.layers.map((l) => l.name));
-  for (const [key, layers] of asked)
-    await fetchLayers(track, key, layers.filter((name) => recorded.has(name)));
+  for (const [key, layers] of asked) await fetchLayers(track, key, layers);
 }
 
 const widened = (range, low, high) => !(low > 0) ? range
@@ -205,7 +203,10 @@ function setOf(track, key) {
 }
 
 // What is looked at, then the newest epochs first.
-async function fetchLayers(track, key, layers, epoch) {
+async function fetchLayers(track, key, wanted, epoch) {
+  // Another quantity, shown since it was asked for, may not have all of them.
+  const recorded = new Set(track.layers.map((l) => l.name));
+  const layers = wanted.filter((name) => recorded.has(name));
   if (layers.length === 0) return;
   const newest = Math.max(...track.summaries.keys(), 1);
   const step = Math.max(1, Math.floor(CHUNK / Math.max(layers.length, 1)));
