@@ -76,6 +76,8 @@ static void take_line(struct attempt *a, const char *line, size_t len,
         break_off(a, "protocol_error", why.text);
         return;
     }
+    if (event_is_last(protocol_type(event)))
+        runner_read_log(a->worker);     // whoever hears of the end finds it
     if (!protocol_repeats(&a->protocol, event))
         rc = queue_event(a->server->queue, a->job, event, line, &why);
     note(a, rc, &why, err);
