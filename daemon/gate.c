@@ -113,8 +113,6 @@ bool gate_is_odd(const char *name, const char *value)
 
 bool gate_is_cut(const char *end, const char *next, size_t gap)
 {
-    if (!next)
-        return end[1] || end[2] || end[3];      // CR LF CR LF
     return (uintptr_t)next - (uintptr_t)end != gap;
 }
 

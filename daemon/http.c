@@ -98,6 +98,8 @@ static void allow(struct reply *rp, const struct route *r)
 
 // Before the body: may this be asked, and is there somebody to answer?
 
+enum { CRLF = 2 };
+
 struct headers {                // what is noted of them
     struct gate_request request;
     const char         *end;    // of the one before, as it was received
@@ -106,34 +108,41 @@ struct headers {                // what is noted of them
 static enum MHD_Result note_header(void *cls, enum MHD_ValueKind kind,
                                    const char *key, const char *value)
 {
-    enum { CRLF = 2 };
     struct headers *h = cls;
     struct gate_request *g = &h->request;
+
+    const struct { const char *name, **to; int *n; } rows[] = {
+        { "Host", &g->host, &g->n_hosts },
+        { "Content-Length", &g->content_length, &g->n_lengths },
+        { "Transfer-Encoding", &g->transfer_encoding, &g->n_encodings },
+        { "Origin", &g->origin, NULL },
+        { "Sec-Fetch-Site", &g->fetch_site, NULL },
+        { "Sec-Fetch-Mode", &g->fetch_mode, NULL },
+        { "Content-Type", &g->content_type, NULL },
+    };
 
     (void)kind;
     g->odd |= gate_is_odd(key, value) || gate_is_cut(h->end, key, CRLF);
     h->end = value ? value + strlen(value) : key + strlen(key);
     value = value ? value : "";
     g->header_bytes += strlen(key) + strlen(value) + 4;
-    if (!strcasecmp(key, "Host")) {
-        g->host = value;
-        g->n_hosts++;
-    } else if (!strcasecmp(key, "Content-Length")) {
-        g->content_length = value;
-        g->n_lengths++;
-    } else if (!strcasecmp(key, "Transfer-Encoding")) {
-        g->transfer_encoding = value;
-        g->n_encodings++;
-    } else if (!strcasecmp(key, "Origin")) {
-        g->origin = value;
-    } else if (!strcasecmp(key, "Sec-Fetch-Site")) {
-        g->fetch_site = value;
-    } else if (!strcasecmp(key, "Sec-Fetch-Mode")) {
-        g->fetch_mode = value;
-    } else if (!strcasecmp(key, "Content-Type")) {
-        g->content_type = value;
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        if (strcasecmp(key, rows[i].name) != 0)
+            continue;
+        g->odd |= !rows[i].n && *rows[i].to;    // it can be there but once
+        *rows[i].to = value;
+        if (rows[i].n)
+            ++*rows[i].n;
     }
     return MHD_YES;
+}
+
+// Where the body begins, as it was received.
+static const char *end_of_headers(const struct request *rq)
+{
+    const union MHD_ConnectionInfo *info = MHD_get_connection_info(
+        rq->connection, MHD_CONNECTION_INFO_REQUEST_HEADER_SIZE);
+    return rq->method + info->header_size;
 }
 
 // False with the refusal in rp.
@@ -150,7 +159,7 @@ static bool pass_gate(struct exchange *x, const char *version,
     h.end = version + strlen(version);
     MHD_get_connection_values(x->rq.connection, MHD_HEADER_KIND, note_header,
                               &h);
-    g->odd |= gate_is_cut(h.end, NULL, 0);
+    g->odd |= gate_is_cut(h.end, end_of_headers(&x->rq), 2 * CRLF);
     int status = gate_check(&gate, g, &err);
     if (!status && x->uri_err.code)
         status = x->uri_err.code == ERR_LIMIT ? 414

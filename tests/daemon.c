@@ -181,6 +181,7 @@ struct answer ask(const struct daemon *d, const char *method, const char *path,
     FILE *text = open_memstream(&a.body, &a.len);
     char *url = xasprintf("http://127.0.0.1:%d%s", d->port, path);
     CURL *curl = curl_easy_init();
+    const char *json = NULL;
     long status = 0;
 
     curl_easy_setopt(curl, CURLOPT_URL, url);
@@ -195,10 +196,15 @@ struct answer ask(const struct daemon *d, const char *method, const char *path,
     curl_easy_setopt(curl, CURLOPT_HEADERDATA, head);
     if (body) {
         curl_easy_setopt(curl, CURLOPT_POSTFIELDS, body);
-        list = curl_slist_append(list, "Content-Type: application/json");
+        json = "Content-Type: application/json";
     }
-    for (int i = 0; headers && headers[i]; i++)
+    for (int i = 0; headers && headers[i]; i++) {
         list = curl_slist_append(list, headers[i]);
+        if (!strncasecmp(headers[i], "Content-Type:", 13))
+            json = NULL;                // another one
+    }
+    if (json)
+        list = curl_slist_append(list, json);
     curl_easy_setopt(curl, CURLOPT_HTTPHEADER, list);
     if (curl_easy_perform(curl) == CURLE_OK)
         curl_easy_getinfo(curl, CURLINFO_RESPONSE_CODE, &status);

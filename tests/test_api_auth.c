@@ -137,7 +137,6 @@ static void refuse_all(const char *method, const char *path)
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
         struct answer a = ask(&d, method, path, "{}",
             (const char *[]){ right, rows[i].header, NULL });
-        // Two media types are as wrong as another one.
         if (a.status != rows[i].status)
             fail_msg("%s %s with %s: %d", method, path, rows[i].header,
                      a.status);

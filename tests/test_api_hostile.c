@@ -167,6 +167,8 @@ static void what_can_be_read_twice_is_refused_and_closed(void **state)
         "Transfer-Encoding: chun\r\n ked", "Content-Length : 2",
         "X-A: b\r\n c", "X-A: b\r\n\tc\r\nX-B: d", "X-A: b\rX-B: c",
         "X-A: b\x01", "Host: evil.example", "X A: b", "X-A\t: b",
+        "Content-Type: text/plain", "Sec-Fetch-Site: none\r\n"
+        "sec-fetch-site: cross-site", "Origin: http://a\r\nOrigin: http://b",
     };
 
     for (size_t i = 0; i < sizeof headers / sizeof *headers; i++) {
@@ -195,6 +197,10 @@ static void zero_bytes_are_refused_and_closed(void **state)
         "GET /healthz HTTP/1.1|Host: %|X-A: b0c|X-B: c||",
         "GET /healthz HTTP/1.1|Host: %|X-0A: b|X-B: c||",
         "GET /healthz HTTP/1.1|Host: %|X-A: b0c||",
+        "GET /healthz HTTP/1.1|Host: %0||", "GET /healthz HTTP/1.1|Host: %00||",
+        "GET /healthz HTTP/1.1|Host: %0000||",
+        "GET /healthz HTTP/1.1|Host: %|0|",     // it takes that for the end
+        "GET /healthz HTTP/1.1|Host: %|0Content-Length: 5|",
         "GET  /healthz HTTP/1.1|Host: %||",     // it skips the second space
     };
     char host[32], raw[300];
