@@ -11,6 +11,8 @@
 #include "common/log.h"
 #include "common/mem.h"
 #include "daemon/conns.h"
+#include "daemon/openapi.h"
+#include "daemon/params.h"
 
 enum {
     THREADS = 4,
@@ -200,6 +202,20 @@ static bool pass_auth(const struct exchange *x, struct reply *rp)
     return false;
 }
 
+static bool pass_params(const struct exchange *x, struct reply *rp)
+{
+    const struct operation *op = openapi_find(x->route->path,
+        strcmp(x->rq.method, "HEAD") ? x->rq.method : "GET");
+    // Whoever looks whether it is alive may add what he likes.
+    json_t *errors = op && x->route->access == ACCESS_TOKEN
+        ? params_check(op->params, &x->rq.uri) : NULL;
+
+    if (errors)
+        reply_problem(rp, 400, errors, "the address has %zu mistake%s",
+            json_array_size(errors), json_array_size(errors) > 1 ? "s" : "");
+    return !errors;
+}
+
 static bool pass_route(struct exchange *x, struct reply *rp)
 {
     const char *method = x->rq.method;
@@ -216,7 +232,7 @@ static bool pass_route(struct exchange *x, struct reply *rp)
         reply_problem(rp, 406, NULL, "the answer would be %s, which Accept "
                       "does not list", x->route->type);
     } else {
-        return true;
+        return pass_params(x, rp);
     }
     return false;
 }

@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 #include "common/job_schema.h"
 #include "common/mem.h"
@@ -204,7 +205,7 @@ bool openapi_covers(const struct route *r)
 const struct operation *openapi_find(const char *path, const char *method)
 {
     for (const struct operation *op = openapi_rows; op->path; op++)
-        if (!strcmp(op->path, path) && !strcmp(op->method, method))
+        if (!strcmp(op->path, path) && !strcasecmp(op->method, method))
             return op;
     return NULL;
 }

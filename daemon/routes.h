@@ -24,9 +24,6 @@ handler routes_pause, routes_resume, routes_clone, routes_move, routes_edit,
 handler routes_sweep, routes_group, routes_group_cancel;
 
 // What routes read alike; false when a problem is in rp.
-// Refuses parameters that are not in the comma list `known`.
-bool routes_only_params(struct request *rq, struct reply *rp,
-                        const char *known);
 bool routes_flag_param(struct request *rq, struct reply *rp, const char *name,
                        bool *out);
 // The client's Idempotency-Key into *once, whose hash is of the whole request;

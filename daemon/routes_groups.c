@@ -160,8 +160,7 @@ void routes_sweep(struct request *rq, struct reply *rp)
     json_t *specs = NULL;
     bool dry;
 
-    if (!routes_only_params(rq, rp, "dry_run") ||
-        !routes_flag_param(rq, rp, "dry_run", &dry))
+    if (!routes_flag_param(rq, rp, "dry_run", &dry))
         return;
     json_t *body = submit_body(rq, rp);
     if (body && check_body(body, rp))
@@ -205,7 +204,7 @@ void routes_group(struct request *rq, struct reply *rp)
     json_t *states = json_object(), *job, *jobs;
     size_t i;
 
-    if (!routes_only_params(rq, rp, "") || !(jobs = routes_group_jobs(rq, rp))) {
+    if (!(jobs = routes_group_jobs(rq, rp))) {
         json_decref(states);
         return;
     }

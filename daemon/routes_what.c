@@ -55,26 +55,18 @@ static json_t *value_of(const char *param, const char *text)
     return value;
 }
 
-// The spec that the address means, or NULL with the problem in rp.
-static json_t *spec_of(struct request *rq, struct reply *rp)
+// The spec that the address means. Caller owns.
+static json_t *spec_of(const struct request *rq)
 {
     json_t *spec = json_pack("{s:{s:s, s:i}, s:{}}", "model", "arch", rq->word,
                              "classes", DEFAULT_CLASSES, "data");
 
-    for (int i = 0; i < rq->uri.n_params; i++) {
-        const struct uri_param *p = &rq->uri.params[i];
-        int k = 0;
-        while (k < N_FIELDS && strcmp(fields[k].param, p->name) != 0)
-            k++;
-        if (k == N_FIELDS) {
-            reply_problem(rp, 400, NULL, "%.60s is not a parameter here; there "
-                          "are skip, norm, width, classes, image_size",
-                          p->name);
-            json_decref(spec);
-            return NULL;
-        }
-        json_object_set_new(json_object_get(spec, fields[k].object),
-                            fields[k].field, value_of(p->name, p->value));
+    for (int k = 0; k < N_FIELDS; k++) {
+        const char *text = uri_param(&rq->uri, fields[k].param);
+        if (text)
+            json_object_set_new(json_object_get(spec, fields[k].object),
+                                fields[k].field,
+                                value_of(fields[k].param, text));
     }
     return spec;
 }
@@ -120,7 +112,7 @@ static json_t *describe(const struct graph *g, const struct job *job)
 void routes_model(struct request *rq, struct reply *rp)
 {
     struct error err = { 0 };
-    json_t *problems = NULL, *spec;
+    json_t *problems = NULL;
     int i = 0;
 
     while (net_names[i] && strcmp(net_names[i], rq->word) != 0)
@@ -129,8 +121,7 @@ void routes_model(struct request *rq, struct reply *rp)
         reply_problem(rp, 404, NULL, "there is no model %.60s", rq->word);
         return;
     }
-    if (!(spec = spec_of(rq, rp)))
-        return;
+    json_t *spec = spec_of(rq);
     struct job *job = job_parse(spec, &problems);
     json_decref(spec);
     if (!job) {

@@ -1,6 +1,7 @@
 #include "daemon/uri.h"
 
 #include <ctype.h>
+#include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
@@ -114,38 +115,46 @@ const char *uri_param(const struct uri *u, const char *name)
     return NULL;
 }
 
-// Whether one item of an Accept header takes type: "text/*;q=0.5". An item
-// with q=0 takes nothing.
-static int item_accepts(const char *item, size_t len, const char *type)
+// How closely one item of an Accept header ("text/*;q=0.5") names the type: 3
+// itself, 2 its kind, 1 anything, 0 not at all. *weight is 0 when it names what
+// is not wanted.
+static int item_names(const char *item, size_t len, const char *type,
+                      double *weight)
 {
-    size_t range = 0;
-    const char *slash = strchr(type, '/');
+    size_t range = 0, major = strcspn(type, "/") + 1;
 
-    while (range < len && item[range] != ';' && item[range] != ' ')
+    while (range < len && !strchr("; \t", item[range]))
         range++;
+    *weight = 1;
     for (size_t i = range; i + 2 < len; i++)
-        if (tolower((unsigned char)item[i]) == 'q' && item[i + 1] == '=' &&
-            strtod(item + i + 2, NULL) <= 0)
-            return 0;
-    if (range == 3 && !memcmp(item, "*/*", 3))
-        return 1;
-    size_t major = (size_t)(slash - type) + 1;
-    if (range == major + 1 && item[range - 1] == '*')
-        return !strncasecmp(item, type, major);
-    return range == strlen(type) && !strncasecmp(item, type, range);
+        if (strchr("; \t", item[i - 1]) && strchr("qQ", item[i]) &&
+            item[i + 1] == '=')
+            *weight = strtod(item + i + 2, NULL);
+    if (range == strlen(type) && !strncasecmp(item, type, range))
+        return 3;
+    if (range == major + 1 && item[major] == '*' &&
+        !strncasecmp(item, type, major))
+        return 2;
+    return range == 3 && !memcmp(item, "*/*", 3);
 }
 
+// What names a type most closely decides (RFC 9110, 12.5.1).
 int uri_accepts(const char *header, const char *type)
 {
-    size_t type_len = strcspn(type, ";");
-    char *bare = xstrndup(type, type_len);
-    int yes = !header || !*header;
+    char *bare = xstrndup(type, strcspn(type, ";"));
+    // What has any type says which with the answer.
+    bool any = !header || !*header || *type == '*';
+    int best = 0, yes = any;
 
-    for (const char *p = header; p && *p && !yes; ) {
-        size_t len = strcspn(p, ",");
-        const char *item = p + strspn(p, " \t");
-        if (item < p + len)
-            yes = item_accepts(item, (size_t)(p + len - item), bare);
+    for (const char *p = any ? NULL : header; p && *p; ) {
+        size_t len = strcspn(p, ","), blank = strspn(p, " \t");
+        double weight;
+        int close = blank < len
+            ? item_names(p + blank, len - blank, bare, &weight) : 0;
+        if (close > best) {
+            best = close;
+            yes = weight > 0;
+        }
         p += len + (p[len] == ',');
     }
     free(bare);

@@ -1,4 +1,5 @@
 // Every status that a client can get, with what it has to carry.
+#include <ctype.h>
 #include <inttypes.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -43,6 +44,17 @@ static const struct row {
     { 400, "GET", JOBS "?limit=0", NULL, NULL, NULL, NULL },
     { 400, "GET", JOBS "?limit=1&limit=2&x=%%00", NULL, NULL, "Connection",
       "close" },
+    { 400, "GET", JOBS "?limit=1&limit=1", NULL, NULL, NULL, NULL },
+    { 400, "GET", JOBS "/1?x=1", NULL, NULL, NULL, NULL },
+    { 400, "POST", JOBS "/1/cancel?x=1", NULL, NULL, NULL, NULL },
+    { 400, "GET", JOBS "/1/metrics.csv?detail=steps", NULL, NULL, NULL, NULL },
+    { 400, "GET", JOBS "/1/events?since=-1", NULL, NULL, NULL, NULL },
+    { 400, "GET", JOBS "/1/events?since=9223372036854775808", NULL, NULL, NULL,
+      NULL },
+    { 204, "GET", JOBS "/1/events?since=9223372036854775807", NULL, NULL, NULL,
+      NULL },
+    { 204, "GET", JOBS "/1/events", NULL, "Last-Event-ID: 99999999999999999999",
+      NULL, NULL },
     { 400, "POST", JOBS, "{", NULL, NULL, NULL },
     { 400, "POST", JOBS, "{}", "Idempotency-Key: %.256s", NULL, NULL },
     { 403, "GET", JOBS, NULL, "Origin: https://evil.example", "Connection",
@@ -56,6 +68,7 @@ static const struct row {
     { 405, "POST", "/metrics", NULL, NULL, "Allow", "GET, HEAD, OPTIONS" },
     { 405, "GET", JOBS "/1/move", NULL, NULL, "Allow", "POST, OPTIONS" },
     { 406, "GET", JOBS, NULL, "Accept: text/csv", NULL, NULL },
+    { 406, "GET", JOBS, NULL, "Accept: application/json;q=0, */*", NULL, NULL },
     { 406, "GET", JOBS "/1/metrics.csv", NULL, "Accept: application/json",
       NULL, NULL },
     { 406, "GET", JOBS "/1/events", NULL, "Accept: application/json", NULL,
@@ -165,6 +178,82 @@ static void heads_are_like_gets(void **state)
     }
 }
 
+// The document says which methods a route has; the others are 405.
+static void check_methods(const char *path, const json_t *operations)
+{
+    static const char *const all[] = { "GET", "POST", "PATCH", "DELETE" };
+    char allow[80] = "", *real = xstrdup(path), *at = strchr(real, '{');
+
+    if (at)                             // a number will do for any of them
+        memmove(at + 1, strchr(at, '}') + 1, strlen(strchr(at, '}')));
+    if (at)
+        *at = '1';
+    for (size_t i = 0; i < 4; i++) {
+        char low[8];
+        for (size_t k = 0; k <= strlen(all[i]); k++)
+            low[k] = (char)tolower((unsigned char)all[i][k]);
+        if (json_object_get(operations, low))
+            sprintf(allow + strlen(allow), "%s%s, ", all[i],
+                    i ? "" : ", HEAD");
+    }
+    strcat(allow, "OPTIONS");
+    static const struct { const char *method; int status; } others[] = {
+        { "OPTIONS", 204 }, { "PUT", 405 }, { "TRACE", 405 },
+    };
+    for (size_t i = 0; i < sizeof others / sizeof *others; i++) {
+        struct answer a = ask(&d, others[i].method, real, NULL, NULL);
+        if (a.status != others[i].status)
+            fail_msg("%s %s: %d", others[i].method, real, a.status);
+        assert_string_equal(answer_header(&a, "Allow"), allow);
+        answer_clear(&a);
+    }
+    free(real);
+}
+
+// What can be asked without an end to wait for, by HEAD too.
+static void check_head(const char *path)
+{
+    char *real = xstrdup(path), *at = strstr(real, "{id}");
+
+    if (at) {
+        *at = '1';
+        memmove(at + 1, at + 4, strlen(at + 4) + 1);
+    }
+    struct answer get = ask(&d, "GET", real, NULL, NULL);
+    struct answer head = ask(&d, "HEAD", real, NULL, NULL);
+    if (head.status != get.status || head.len)
+        fail_msg("HEAD %s: %d, not %d", real, head.status, get.status);
+    char *length = xstrdup(answer_header(&get, "Content-Length"));
+    // The number of answers is in /metrics.
+    if (strcmp(real, "/metrics") != 0)
+        assert_string_equal(answer_header(&head, "Content-Length"), length);
+    if (get.status == 200 && !strstr(real, "/events"))
+        assert_true(*answer_header(&get, "ETag") == '"');
+    free(length);
+    free(real);
+    answer_clear(&get);
+    answer_clear(&head);
+}
+
+static void every_route_has_head_options_and_allow(void **state)
+{
+    json_t *document = get(&d, "/api/v1/openapi.json"), *operations;
+    const char *path;
+    int n = 0;
+
+    (void)state;
+    json_object_foreach(json_object_get(document, "paths"), path, operations) {
+        check_methods(path, operations);
+        // The stream of all jobs has no end.
+        if (json_object_get(operations, "get") &&
+            strcmp(path, "/api/v1/events") != 0)
+            check_head(path);
+        n++;
+    }
+    assert_true(n > 40);
+    json_decref(document);
+}
+
 static int64_t submit_keyed(const char *key, const char *path,
                             const char *body, int want)
 {
@@ -253,6 +342,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(every_status_carries_what_it_must),
         cmocka_unit_test(heads_are_like_gets),
+        cmocka_unit_test(every_route_has_head_options_and_allow),
         cmocka_unit_test(a_repeated_clone_is_done_once),
         cmocka_unit_test(a_full_queue_says_when_to_come_back),
     };

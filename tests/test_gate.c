@@ -10,6 +10,7 @@
 
 #include "common/mem.h"
 #include "daemon/gate.h"
+#include "daemon/params.h"
 #include "daemon/uri.h"
 
 static char *names[] = { (char *)"grad.example" };
@@ -194,7 +195,16 @@ static void accept_headers_are_understood(void **state)
         { "text/*", "application/json", 0 },
         { "text/html, application/JSON;q=0.5", "application/json", 1 },
         { "application/json;q=0", "application/json", 0 },
-        { "application/json; q=0.0, */*", "application/json", 1 },
+        { "application/json; q=0.0, */*", "application/json", 0 },
+        { "*/*, application/json;q=0", "application/json", 0 },
+        { "*/*, application/*;q=0", "application/json", 0 },
+        { "*/*;q=0, application/json", "application/json", 1 },
+        { "application/*;q=0, application/json;q=0.1", "application/json", 1 },
+        { "text/csv;q=0, */*;q=0.1", "application/json", 1 },
+        { "*/*;q=0", "application/json", 0 },
+        { "text/css", "*/*", 1 },
+        { "application/json;eq=0", "application/json", 1 },
+        { "application/json;Q=0", "application/json", 0 },
         { "application/jsonx", "application/json", 0 },
         { ",,", "application/json", 0 },
     };
@@ -202,6 +212,42 @@ static void accept_headers_are_understood(void **state)
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++)
         assert_int_equal(uri_accepts(rows[i].header, rows[i].type),
                          rows[i].yes);
+}
+
+static void parameters_must_be_known_and_there_once(void **state)
+{
+    (void)state;
+    static const struct { const char *known, *target, *pointer, *says; } rows[] = {
+        { "limit cursor", "/a?limit=1&cursor=2", NULL, NULL },
+        { "limit cursor", "/a", NULL, NULL },
+        { "", "/a?", NULL, NULL },
+        { "limit cursor", "/a?limi=1", "?limi",
+          "is not known here; there are limit, cursor" },
+        { "since Last-Event-ID", "/a?Last-Event-ID=1", "?Last-Event-ID",
+          "is not known here; there are since" },
+        { "limit cursor", "/a?cursor=1&cursor=1", "?cursor", "is given twice" },
+        { "", "/a?x", "?x", "is not known here; there are none" },
+        { "limit", "/a?=x", "?", "is not known here; there are limit" },
+        { "limit", "/a?%ff=%ff", "(not UTF-8)",
+          "is not known here; there are limit" },
+    };
+
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        struct uri u;
+        struct error err = { 0 };
+        assert_int_equal(uri_parse(&u, rows[i].target, &err), 0);
+        json_t *errors = params_check(rows[i].known, &u);
+        const json_t *one = json_array_get(errors, 0);
+        assert_int_equal(json_array_size(errors), rows[i].says != NULL);
+        if (one) {
+            assert_string_equal(rows[i].pointer,
+                json_string_value(json_object_get(one, "pointer")));
+            assert_string_equal(rows[i].says,
+                json_string_value(json_object_get(one, "message")));
+        }
+        json_decref(errors);
+        uri_clear(&u);
+    }
 }
 
 int main(void)
@@ -215,6 +261,7 @@ int main(void)
         cmocka_unit_test(addresses_are_split_then_decoded),
         cmocka_unit_test(wrong_addresses_are_refused),
         cmocka_unit_test(accept_headers_are_understood),
+        cmocka_unit_test(parameters_must_be_known_and_there_once),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
