@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
+#include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/signalfd.h>
 #include <sys/socket.h>
@@ -190,6 +191,14 @@ static void prepare_descriptors(void)
     }
 }
 
+// What it keeps is for its owner, in whatever folder; and so is what it knows:
+// no core dump has the token. (A worker can have one: exec makes it so again.)
+static void keep_secrets(void)
+{
+    umask(077);
+    prctl(PR_SET_DUMPABLE, 0);
+}
+
 static int serve(const struct config *c, int argc, char **argv)
 {
     struct parts p = { .wake = -1, .socket = -1,
@@ -198,6 +207,7 @@ static int serve(const struct config *c, int argc, char **argv)
 
     log_set_level((enum log_level)c->log_level);
     log_set_format((enum log_format)c->log_format);
+    keep_secrets();
     p.signals = catch_signals();
     struct notify *notify = &p.server.notify;
     if (notify_open(notify, &err) != 0)

@@ -83,7 +83,10 @@ bool routes_read_once(struct request *rq, struct reply *rp, struct once *once,
                       "ASCII characters", KEY_MOST);
         return false;
     }
-    sha256_of(rq->body, rq->body_len, hash);
+    // A clone of another job may have the same body.
+    char *all = xasprintf("%s %s", rq->uri.path, rq->body);
+    sha256_of(all, strlen(all), hash);
+    free(all);
     *once = (struct once){ key, hash };
     return true;
 }

@@ -280,6 +280,10 @@ static void a_repeated_clone_is_done_once(void **state)
     assert_int_equal(submit_keyed("c-2", path, body, 201), first + 1);
     submit_keyed("c-1", path, "{\"priority\": -4}", 409);
     submit_keyed("c-1", JOBS, "{\"name\": \"well\"}", 409);
+    submit_keyed("c-1", JOBS "/2/clone", body, 409);    // of another job
+    submit_keyed("c-1", JOBS, body, 409);
+    submit_keyed("c-1", "/api/v1/sweeps", "{\"spec\": {\"group\": \"g\"}, "
+                 "\"sweep\": {\"model.skip\": [true]}}", 409);
     for (int64_t id = first; id <= first + 1; id++) {
         char *cancel = xasprintf(JOBS "/%" PRId64 "/cancel", id);
         struct answer a = ask(&d, "POST", cancel, NULL, NULL);
