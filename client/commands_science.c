@@ -7,6 +7,7 @@
 #include "client/marks.h"
 #include "client/table.h"
 #include "client/text.h"
+#include "common/factor.h"
 #include "common/mem.h"
 
 enum {                          // columns of small pictures, and where there
@@ -156,12 +157,6 @@ int command_verdict(struct client *c)
 
 /* ---- compare ---- */
 
-static char *ratio(double decades)
-{
-    return fabs(decades) < 3 ? xasprintf("%.3g", pow(10, decades))
-                             : xasprintf("10^%.2f", decades);
-}
-
 struct ratio { double at, low, high; };  // log10
 
 static struct ratio ratio_of(const json_t *layer)
@@ -194,11 +189,11 @@ static double range_of(const json_t *layers)
 // "0.1x   1x   10x" over n columns. Caller owns.
 static char *axis_of(double range, int n)
 {
-    char *low = xasprintf("%.4gx", pow(10, -range));
-    char *high = xasprintf("%.4gx", pow(10, range));
-    int left = (n - 1) / 2 - (int)strlen(low);
-    int right = n - (n - 1) / 2 - 2 - (int)strlen(high);
-    char *text = xasprintf("%s%*s1x%*s%s", low, left > 0 ? left : 0, "",
+    char *low = factor_text(-range, factor_is_power(range));
+    char *high = factor_text(range, factor_is_power(range));
+    int left = (n - 1) / 2 - (int)strlen(low) - 1;
+    int right = n - (n - 1) / 2 - 3 - (int)strlen(high);
+    char *text = xasprintf("%sx%*s1x%*s%sx", low, left > 0 ? left : 0, "",
                            right > 0 ? right : 0, "", high);
 
     free(low);
@@ -214,9 +209,17 @@ static int plot_columns(const struct client *c)
     return n < LEAST_PLOT ? 0 : n < MOST_PLOT ? n : MOST_PLOT;
 }
 
-static void put_ratio(struct table *t, double decades)
+// Side by side, so in one style.
+static void put_ratio(struct table *t, const struct ratio *r)
 {
-    table_take(t, isnan(decades) ? xstrdup("-") : ratio(decades));
+    const double all[] = { r->at, r->low, r->high };
+    bool power = false;
+
+    for (int i = 0; i < 3; i++)
+        power |= factor_is_power(all[i]);
+    for (int i = 0; i < 3; i++)
+        table_take(t, isnan(all[i]) ? xstrdup("-")
+                                    : factor_text(all[i], power));
 }
 
 static void put_layers(const struct client *c, const json_t *layers)
@@ -236,9 +239,7 @@ static void put_layers(const struct client *c, const json_t *layers)
         struct ratio r = ratio_of(layer);
         bool differs = json_is_true(json_object_get(layer, "differs"));
         table_add(t, name);
-        put_ratio(t, r.at);
-        put_ratio(t, r.low);
-        put_ratio(t, r.high);
+        put_ratio(t, &r);
         table_take(t, text_number(api_number(layer, "p"), 2));
         table_take(t, text_number(api_number(layer, "q"), 2));
         table_add(t, differs ? "differs" : NULL);

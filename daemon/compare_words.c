@@ -2,7 +2,9 @@
 
 #include <math.h>
 #include <stdlib.h>
+
 #include "common/event.h"
+#include "common/factor.h"
 #include "common/mem.h"
 
 static const double RATE = 0.05;        // of false discoveries
@@ -15,13 +17,6 @@ static bool differs(const struct comparison *c)
            (c->runs || c->q <= RATE);
 }
 
-// Three digits up to a thousand, then powers.
-static char *factor(double decades)
-{
-    return fabs(decades) < 3 ? xasprintf("%.3g", pow(10, decades))
-                             : xasprintf("10^%.2f", decades);
-}
-
 // "3.1x smaller without skips, 2.8..3.5".
 static char *words(const struct comparison *c, const char *in)
 {
@@ -32,8 +27,11 @@ static char *words(const struct comparison *c, const char *in)
 
     if (!isfinite(c->decades))
         return xstrdup("not known: too many zeros");
-    char *by = factor(sign * c->decades);
-    char *from = factor(sign * near), *to = factor(sign * far), *text;
+    bool power = factor_is_power(c->decades) || factor_is_power(near) ||
+                 factor_is_power(far);
+    char *by = factor_text(sign * c->decades, power);
+    char *from = factor_text(sign * near, power);
+    char *to = factor_text(sign * far, power), *text;
     if (!isfinite(near))
         text = xasprintf("%sx %s %s, from too few steps for an interval", by,
                          smaller ? "smaller" : "larger", in);

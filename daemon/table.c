@@ -74,14 +74,17 @@ void table_number(struct table *t, double x)
     next(t, t->f ? NULL : event_number(x));
 }
 
-// Quoted only where RFC 4180 asks for it.
+// Quoted only where RFC 4180 asks for it. A spreadsheet would run what begins
+// like a formula: a ' before it makes a text of it.
 static void quote(FILE *f, const char *s)
 {
+    const char *mark = *s && strchr("=+-@", *s) ? "'" : "";
+
     if (!strpbrk(s, ",\"\r\n")) {
-        fputs(s, f);
+        fprintf(f, "%s%s", mark, s);
         return;
     }
-    fputc('"', f);
+    fprintf(f, "\"%s", mark);
     for (; *s; s++) {
         if (*s == '"')
             fputc('"', f);

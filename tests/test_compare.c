@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include "common/rng.h"
 #include "daemon/compare.h"
+#include "daemon/compare_words.h"
 #include "tests/event_lines.h"
 
 enum { STEPS = 20, EPOCHS = 3 };
@@ -203,6 +204,30 @@ static void test_runs(void **state)
     }
 }
 
+/* ---- in words ---- */
+
+static void test_numbers_of_a_sentence_have_one_style(void **state)
+{
+    (void)state;
+    const struct { double at, low, high; const char *words; } rows[] = {
+        { log10(66.5), log10(12.1), log10(12345),
+          "66.5x larger here, 12.1..12300" },
+        { -log10(343), -4.6, -log10(2.85), "343x smaller here, 2.85..39800" },
+        { 3.86, 1.82, 6, "10^3.86x larger here, 10^1.82..10^6" },
+        { -5.25, -5.5, -4.9, "10^5.25x smaller here, 10^4.9..10^5.5" },
+        { 0.1, log10(0.8), 0.3, "perhaps 1.26x larger here, 0.8..2" },
+        { 4, NAN, NAN, "10000x larger here, from too few steps" },
+    };
+
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        struct comparison c = { .decades = rows[i].at, .runs = true,
+                                .interval = { rows[i].low, rows[i].high } };
+        json_t *json = comparison_json(&c, "here");
+        check_says(json, "words", rows[i].words);
+        json_decref(json);
+    }
+}
+
 /* ---- what cannot be compared ---- */
 
 static void check_refused(struct compare_run *const *a, int n_a,
@@ -265,6 +290,7 @@ int main(void)
         cmocka_unit_test(test_known_factor),
         cmocka_unit_test(test_false_alarms),
         cmocka_unit_test(test_runs),
+        cmocka_unit_test(test_numbers_of_a_sentence_have_one_style),
         cmocka_unit_test(test_refused),
         cmocka_unit_test(test_query),
     };

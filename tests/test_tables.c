@@ -7,6 +7,7 @@
 
 #include <math.h>
 #include <stdio.h>
+#include "daemon/table.h"
 #include "tests/small_job.h"
 
 static void test_csv(void **state)
@@ -30,6 +31,29 @@ static void test_csv(void **state)
     assert_null(view_table(history, &q, VIEW_GRADIENTS, TABLE_CSV, &err));
     assert_int_equal(err.code, ERR_USAGE);
     view_query_clear(&q);
+}
+
+// Names are anybody's: they stay one cell, and no spreadsheet runs them.
+static void test_csv_of_names(void **state)
+{
+    (void)state;
+    static const struct { const char *name, *cell; } rows[] = {
+        { "plain", "plain" }, { "", "" }, { "a,b", "\"a,b\"" },
+        { "say \"x\"", "\"say \"\"x\"\"\"" }, { "a\nb", "\"a\nb\"" },
+        { "=1+1", "'=1+1" }, { "+x", "'+x" }, { "-2", "'-2" },
+        { "@SUM(A1)", "'@SUM(A1)" }, { "=HYPERLINK(\"a\",\"b\")",
+          "\"'=HYPERLINK(\"\"a\"\",\"\"b\"\")\"" }, { "a=b", "a=b" },
+    };
+
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        struct table *t = table_new(TABLE_CSV, "name,loss");
+        table_text(t, rows[i].name);
+        table_number(t, -0.5);          // a number is one
+        char *text = table_end(t), want[100];
+        snprintf(want, sizeof want, "name,loss\n%s,-0.5\n", rows[i].cell);
+        assert_string_equal(text, want);
+        free(text);
+    }
 }
 
 static void test_csv_keeps_every_bit(void **state)
