@@ -172,7 +172,8 @@ static void test_columns_are_the_rows_turned(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        TEST(test_csv), TEST(test_csv_keeps_every_bit),
+        TEST(test_csv), TEST(test_csv_of_names),
+        TEST(test_csv_keeps_every_bit),
         TEST(test_other_tables), TEST(test_columns_are_the_rows_turned),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
