@@ -118,6 +118,11 @@ int event_write(FILE *out, json_t *event, struct error *err)
     return rc;
 }
 
+const char *event_type(const json_t *event)
+{
+    return json_string_value(json_object_get(event, "type"));
+}
+
 bool event_is_stored(const char *type)
 {
     return strcmp(type, "live") != 0 && strcmp(type, "loading") != 0;

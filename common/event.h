@@ -25,6 +25,8 @@ char   *event_text(const json_t *value);
 // Takes event. Writes it as one line and flushes; ERR_IO when the reader left.
 int     event_write(FILE *out, json_t *event, struct error *err);
 
+// Its "type"; NULL when it has none.
+const char *event_type(const json_t *event);
 // Types that are stored (all but "live" and "loading"), and the last of a job
 // ("finished", "failed", "cancelled").
 bool    event_is_stored(const char *type);

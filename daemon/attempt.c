@@ -15,7 +15,10 @@
 #include "daemon/protocol.h"
 #include "daemon/runner.h"
 
-enum { LINES_AT_ONCE = 64 };    // then others have their turn
+enum {                          // of what a worker says; then others have
+    LINES_AT_ONCE = 256,        // their turn
+    BYTES_AT_ONCE = 1 << 20,
+};
 
 struct attempt {
     struct server  *server;
@@ -62,50 +65,79 @@ static bool is_deaf(const struct attempt *a)
     return a->said || a->code || a->full || a->pausing;
 }
 
-static void take_line(struct attempt *a, const char *line, size_t len,
-                      struct error *err)
+// What the worker had said by a moment; stored together, told after.
+struct batch {
+    struct queue_said said[LINES_AT_ONCE];      // both owned
+    int    n;
+    size_t bytes;
+    bool   last;                // the job ends with it
+};
+
+static void take_line(struct attempt *a, struct batch *b, const char *line,
+                      size_t len)
 {
     struct error why = { 0 };
     json_t *event;
-    int rc = 0;
 
     a->heard = clock_seconds();
-    if (is_deaf(a))
+    if (is_deaf(a) || b->last)
         return;
     if (protocol_check(&a->protocol, line, len, &event, &why) != 0) {
         break_off(a, "protocol_error", why.text);
         return;
     }
-    if (event_is_last(protocol_type(event)))
+    if (protocol_repeats(&a->protocol, event)) {
+        json_decref(event);
+        return;
+    }
+    b->said[b->n++] = (struct queue_said){ event, xstrdup(line) };
+    b->bytes += len;
+    b->last = event_is_last(event_type(event));
+}
+
+// Takes what is in b.
+static void pass_on(struct attempt *a, struct batch *b, struct error *err)
+{
+    struct error why = { 0 };
+
+    if (!b->n)
+        return;
+    if (b->last)
         runner_read_log(a->worker);     // whoever hears of the end finds it
-    if (!protocol_repeats(&a->protocol, event))
-        rc = queue_event(a->server->queue, a->job, event, line, &why);
+    int rc = queue_events(a->server->queue, a->job, b->said, b->n, &why);
+
     note(a, rc, &why, err);
     if (a->full)
         runner_signal(a->worker, SIGKILL);
-    if (!rc && event_is_last(protocol_type(event))) {
+    if (!rc && b->last) {
         a->said = true;
         a->kill_at = clock_seconds() + ATTEMPT_GRACE_S;
     }
-    json_decref(event);
+    for (int i = 0; i < b->n; i++) {
+        json_decref((json_t *)b->said[i].event);
+        free((char *)b->said[i].line);
+    }
 }
 
-// Up to `most` lines of the worker; false when there are no more now.
-static bool take_lines(struct attempt *a, int most, struct error *err)
+// What the worker has said by now, or as much of it as is good to store at
+// once; false when there is no more.
+static bool take_lines(struct attempt *a, struct error *err)
 {
-    for (int i = 0; i < most && !err->code; i++) {
+    struct batch b = { .n = 0 };
+    const char *line = "";
+
+    for (int i = 0; i < LINES_AT_ONCE && b.bytes < BYTES_AT_ONCE && line; i++) {
         struct error why = { 0 };
         size_t len;
         bool end;
-        const char *line = runner_line(a->worker, &len, &end, &why);
+        line = runner_line(a->worker, &len, &end, &why);
         if (line)
-            take_line(a, line, len, err);
+            take_line(a, &b, line, len);
         else if (why.code && !is_deaf(a))
             break_off(a, "protocol_error", why.text);
-        if (!line)
-            return false;
     }
-    return true;
+    pass_on(a, &b, err);
+    return line;
 }
 
 // Starting.
@@ -266,7 +298,7 @@ static void check_wishes(struct attempt *a)
 // The process has ended: the rest of what it said, and why.
 static void take_leave(struct attempt *a, int status, struct error *err)
 {
-    while (take_lines(a, LINES_AT_ONCE, err) && !err->code)
+    while (take_lines(a, err) && !err->code)
         ;
     runner_read_log(a->worker);
     a->gone = true;
@@ -307,7 +339,7 @@ bool attempt_step(struct attempt *a, struct error *err)
 
     if (!a->gone) {
         runner_read_log(a->worker);
-        take_lines(a, LINES_AT_ONCE, err);
+        take_lines(a, err);
         if (runner_ended(a->worker, &status)) {
             take_leave(a, status, err);
         } else {
@@ -351,7 +383,7 @@ bool attempt_gone(struct attempt *a)
 
     if (a->gone)
         return true;
-    take_lines(a, LINES_AT_ONCE, &err);
+    take_lines(a, &err);
     runner_read_log(a->worker);
     a->gone = runner_ended(a->worker, &status);
     return a->gone;

@@ -130,12 +130,7 @@ static const struct rule *find_rule(const char *type)
 
 bool protocol_repeats(const struct protocol *p, const json_t *event)
 {
-    return !strcmp(protocol_type(event), "epoch") && p->epoch <= p->recorded;
-}
-
-const char *protocol_type(const json_t *event)
-{
-    return json_string_value(json_object_get(event, "type"));
+    return !strcmp(event_type(event), "epoch") && p->epoch <= p->recorded;
 }
 
 // What the daemon puts at the head of a line itself.
@@ -148,7 +143,7 @@ static bool has_stamp(const json_t *event)
 static int check_event(struct protocol *p, const json_t *event,
                        struct error *err)
 {
-    const char *type = protocol_type(event);
+    const char *type = event_type(event);
     const struct rule *rule = find_rule(type);
 
     if (p->ended)

@@ -29,5 +29,3 @@ int protocol_check(struct protocol *p, const char *line, size_t len,
 // since the worker had to go on from a checkpoint before it.
 bool protocol_repeats(const struct protocol *p, const json_t *event);
 
-// "type" of an event that has passed.
-const char *protocol_type(const json_t *event);

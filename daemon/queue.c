@@ -2,6 +2,7 @@
 
 #include <inttypes.h>
 #include <limits.h>
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -13,7 +14,7 @@
 #include "common/mem.h"
 #include "daemon/summary.h"
 
-enum { ACTIVE_MAX = 4096 };     // jobs taken up at the start
+enum { PAGE = 500 };            // rows read at a time
 
 const char *const queue_states[] = {
     "queued", "starting", "running", "paused", "done", "failed", "cancelled",
@@ -44,6 +45,7 @@ static void wake_if_broken(struct queue *q)
 static void active_free(struct active *a)
 {
     job_row_clear(&a->row);
+    free(a->kind);
     json_decref(a->summary);
     free(a->after);
     free(a);
@@ -67,7 +69,9 @@ struct active *queue_insert(struct queue *q, struct job_row *row)
     const char *device = json_string_value(json_object_get(spec, "device"));
 
     a->row = *row;
+    a->kind = queue_kind(row->spec);
     a->summary = json_loads(row->summary, 0, NULL);
+    a->told_start = a->told_end = NAN;
     a->n_after = (int)json_array_size(after);
     a->after = xcalloc((size_t)a->n_after, sizeof *a->after);
     for (int i = 0; i < a->n_after; i++)
@@ -101,16 +105,34 @@ static void set_text(char **to, const char *text)
     *to = copy;
 }
 
-// Brings the row up to date with an event that takes the job to `state`.
-static void advance(struct job_row *row, const char *state, const char *type,
-                    const json_t *summary)
+// The state that an event takes its job to; NULL when it leaves it.
+static const char *state_after(const json_t *event)
 {
-    set_text(&row->state, state);
-    free(row->summary);
-    row->summary = event_text(summary);
+    static const struct { const char *type, *state; } rows[] = {
+        { "started", "running" },       { "paused", "paused" },
+        { "resumed", "queued" },        { "interrupted", "queued" },
+        { "failed", "failed" },         { "cancelled", "cancelled" },
+    };
+    const char *type = event_type(event);
+
+    if (!strcmp(type, "finished"))
+        return json_string_value(json_object_get(event, "state"));
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++)
+        if (!strcmp(rows[i].type, type))
+            return rows[i].state;
+    return NULL;
+}
+
+// Brings the row up to date with an event that is stored.
+static void advance(struct job_row *row, const json_t *event)
+{
+    const char *type = event_type(event), *state = state_after(event);
+
+    if (state)
+        set_text(&row->state, state);
     if (!strcmp(type, "started"))
         row->started = clock_unix_millis();
-    if (queue_is_ended(state))
+    if (queue_is_ended(row->state))
         row->ended = clock_unix_millis();
     if (!strcmp(type, "interrupted") ||
         (!strcmp(type, "resumed") && row->started))
@@ -129,27 +151,42 @@ static void row_copy(struct job_row *to, const struct job_row *from)
     to->wish = xstrdup(from->wish);
 }
 
-int queue_commit(struct queue *q, struct job_row *row, const char *line,
-                  bool last, struct stored_event *stored, struct error *err)
+int queue_end(struct queue *q, int rc, struct error *err)
 {
-    int rc = store_begin(q->store, err);
-
-    if (rc)
-        return rc;
-    rc = store_append(q->store, row->id, line, last, stored, err);
-    if (!rc)
-        rc = store_update_job(q->store, row, err);
     if (rc)
         store_rollback(q->store);
     else
         rc = store_commit(q->store, err);
-    if (rc) {
-        free(stored->line);
-        stored->line = NULL;
+    if (rc)
         wake_if_broken(q);
-    } else {
-        row->last_seq = stored->seq;
+    return rc;
+}
+
+// Stores those events whose type is, and the row with them. stored[i] is filled
+// from said[i].
+static int commit(struct queue *q, struct job_row *row,
+                  const struct queue_said *said, int n,
+                  struct stored_event *stored, struct error *err)
+{
+    int64_t seq = row->last_seq;
+    int rc = store_begin(q->store, err);
+
+    if (rc)
+        return rc;
+    for (int i = 0; i < n && !rc; i++) {
+        const char *type = event_type(said[i].event);
+        if (event_is_stored(type))
+            rc = store_append(q->store, row->id, said[i].line,
+                              event_is_last(type), &stored[i], err);
+        seq = stored[i].seq ? stored[i].seq : seq;
     }
+    if (!rc)
+        rc = store_update_job(q->store, row, err);
+    rc = queue_end(q, rc, err);
+    if (!rc)
+        row->last_seq = seq;
+    for (int i = 0; i < n && rc; i++)
+        free(stored[i].line);
     return rc;
 }
 
@@ -160,67 +197,97 @@ void queue_tell(struct queue *q, struct stored_event *e)
     free(e->line);
 }
 
-// The event takes job a to `state`. Under `order`; a is gone if it has ended.
-int queue_change(struct queue *q, struct active *a, const char *state,
-                  const json_t *event, const char *line, struct error *err)
+// Takes what is in stored.
+static void tell_all(struct queue *q, int64_t id,
+                     const struct queue_said *said, int n,
+                     struct stored_event *stored)
 {
-    const char *type = json_string_value(json_object_get(event, "type"));
-    json_t *summary = json_deep_copy(a->summary);
-    struct stored_event stored = { 0 };
-    struct job_row row;
-
-    row_copy(&row, &a->row);
-    summary_apply(summary, event);
-    advance(&row, state, type, summary);
-    int rc = queue_commit(q, &row, line, event_is_last(type), &stored, err);
-    if (rc) {
-        job_row_clear(&row);
-        json_decref(summary);
-        return rc;
+    for (int i = 0; i < n; i++) {
+        if (stored[i].line) {
+            queue_tell(q, &stored[i]);
+        } else {
+            records_add(q->records, id, 0, said[i].line);
+            sse_publish_live(q->sse, id, said[i].line);
+        }
     }
-    if (strcmp(a->row.state, state) != 0)
-        log_info("job %" PRId64 ": %s", row.id, state);
+}
+
+// Puts row and summary, which it takes, in the place of a's.
+static void replace(struct queue *q, struct active *a, struct job_row *row,
+                    json_t *summary, bool live)
+{
     pthread_mutex_lock(&q->table);
     job_row_clear(&a->row);
     json_decref(a->summary);
-    a->row = row;
+    a->row = *row;
     a->summary = summary;
-    queue_note_epoch(q, &a->row, summary);
-    if (queue_is_ended(state))
+    a->told = live ? clock_unix_millis() : a->told;
+    queue_note_epoch(q, a->kind, summary);
+    if (queue_is_ended(row->state))
         take_out(q, a);
     pthread_mutex_unlock(&q->table);
-    queue_tell(q, &stored);
-    queue_wake(q);
-    return 0;
 }
 
-// The same with an event of the daemon's own. Takes event.
-int queue_change_own(struct queue *q, struct active *a, const char *state,
-                      json_t *event, struct error *err)
+int queue_change(struct queue *q, struct active *a,
+                 const struct queue_said *said, int n, struct error *err)
+{
+    struct stored_event *stored = xcalloc((size_t)n, sizeof *stored);
+    json_t *summary = json_deep_copy(a->summary);
+    bool stores = false, live = false;
+    struct job_row row;
+    int rc = 0;
+
+    row_copy(&row, &a->row);
+    for (int i = 0; i < n; i++) {
+        bool kept = event_is_stored(event_type(said[i].event));
+        summary_apply(summary, said[i].event);
+        if (kept)
+            advance(&row, said[i].event);
+        stores = stores || kept;
+        live = live || !kept;
+    }
+    if (stores) {
+        free(row.summary);
+        row.summary = event_text(summary);
+        rc = commit(q, &row, said, n, stored, err);
+    }
+    if (rc) {
+        job_row_clear(&row);
+        json_decref(summary);
+    } else {
+        int64_t id = row.id;
+        if (strcmp(a->row.state, row.state) != 0)
+            log_info("job %" PRId64 ": %s", id, row.state);
+        replace(q, a, &row, summary, live);
+        tell_all(q, id, said, n, stored);
+        if (stores)
+            queue_wake(q);
+    }
+    free(stored);
+    return rc;
+}
+
+int queue_change_own(struct queue *q, struct active *a, json_t *event,
+                     struct error *err)
 {
     char *line = event_text(event);
-    int rc = queue_change(q, a, state, event, line, err);
+    int rc = queue_change(q, a, &(struct queue_said){ event, line }, 1, err);
 
     free(line);
     json_decref(event);
     return rc;
 }
 
-int queue_save_row(struct queue *q, const struct job_row *row,
-                   struct error *err)
+int queue_save_rows(struct queue *q, const struct job_row *rows, int n,
+                    struct error *err)
 {
     int rc = store_begin(q->store, err);
 
     if (rc)
         return rc;
-    rc = store_update_job(q->store, row, err);
-    if (rc)
-        store_rollback(q->store);
-    else
-        rc = store_commit(q->store, err);
-    if (rc)
-        wake_if_broken(q);
-    return rc;
+    for (int i = 0; i < n && !rc; i++)
+        rc = store_update_job(q->store, &rows[i], err);
+    return queue_end(q, rc, err);
 }
 
 void queue_take_row(struct queue *q, struct active *a, struct job_row *row)
@@ -241,7 +308,7 @@ int queue_change_row(struct queue *q, struct active *a, const char *state,
     row_copy(&row, &a->row);
     set_text(&row.state, state);
     set_text(&row.wish, wish);
-    int rc = queue_save_row(q, &row, err);
+    int rc = queue_save_rows(q, &row, 1, err);
     if (!rc)
         queue_take_row(q, a, &row);
     job_row_clear(&row);
@@ -258,12 +325,12 @@ static int recover(struct queue *q, struct active *a, struct error *err)
     if (!strcmp(a->row.state, "queued") || !strcmp(a->row.state, "paused"))
         return 0;
     if (!strcmp(a->row.wish, "cancel"))
-        return queue_change_own(q, a, "cancelled", event_new("cancelled"), err);
+        return queue_change_own(q, a, event_new("cancelled"), err);
     if (!strcmp(a->row.wish, "pause"))
-        return queue_change_own(q, a, "paused", event_new("paused"), err);
+        return queue_change_own(q, a, event_new("paused"), err);
     event = event_new("interrupted");
     json_object_set_new(event, "reason", json_string("daemon_died"));
-    return queue_change_own(q, a, "queued", event, err);
+    return queue_change_own(q, a, event, err);
 }
 
 // How long epochs took, of the newest jobs that have ended.
@@ -275,11 +342,32 @@ static int learn_paces(struct queue *q, struct error *err)
 
     for (int i = n; i-- > 0; ) {
         json_t *summary = json_loads(rows[i].summary, 0, NULL);
-        queue_note_epoch(q, &rows[i], summary);
+        char *kind = queue_kind(rows[i].spec);
+        queue_note_epoch(q, kind, summary);
+        free(kind);
         json_decref(summary);
         job_row_clear(&rows[i]);
     }
     free(rows);
+    return n < 0 ? n : 0;
+}
+
+// All that have not ended, however many, from the newest to the oldest.
+static int read_active(struct queue *q, struct error *err)
+{
+    struct job_row *rows = NULL;
+    int64_t before = 0;
+    int n;
+
+    do {
+        n = store_jobs(q->store, "queued,starting,running,paused", "", before,
+                       PAGE, &rows, err);
+        for (int i = 0; i < n; i++) {
+            before = rows[i].id;
+            queue_insert(q, &rows[i]);
+        }
+        free(rows);
+    } while (n == PAGE);
     return n < 0 ? n : 0;
 }
 
@@ -288,8 +376,6 @@ int queue_open(struct store *store, struct records *records, struct sse *sse,
                struct error *err)
 {
     struct queue *q = xcalloc(1, sizeof *q);
-    struct job_row *rows = NULL;
-    int rc = 0;
 
     *q = (struct queue){ .store = store, .records = records, .sse = sse,
                          .logs = xstrdup(logs), .wake = wake_fd,
@@ -297,13 +383,8 @@ int queue_open(struct store *store, struct records *records, struct sse *sse,
                          .devices = { { "cpu", 0 } }, .n_devices = 1 };
     pthread_mutex_init(&q->order, NULL);
     pthread_mutex_init(&q->table, NULL);
-    int n = store_jobs(store, "queued,starting,running,paused", "", 0,
-                       ACTIVE_MAX, &rows, err);
-    for (int i = 0; i < n; i++)
-        queue_insert(q, &rows[i]);
-    free(rows);
-    if (n < 0)
-        rc = n;
+    pthread_mutex_init(&q->joining, NULL);
+    int rc = read_active(q, err);
     for (struct active *a = q->jobs, *next; a && !rc; a = next) {
         next = a->next;
         rc = recover(q, a, err);
@@ -339,6 +420,7 @@ void queue_close(struct queue *q)
         free(q->paces[i].kind);
     pthread_mutex_destroy(&q->order);
     pthread_mutex_destroy(&q->table);
+    pthread_mutex_destroy(&q->joining);
     free(q->logs);
     free(q);
 }

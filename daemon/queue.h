@@ -111,9 +111,11 @@ void queue_release(struct queue *q, int64_t id);
 // Cancelling, pausing was asked for.
 bool queue_wants_cancel(struct queue *q, int64_t id);
 bool queue_wants_pause(struct queue *q, int64_t id);
-// An event of a job that starts or runs: stored if its type is.
-int  queue_event(struct queue *q, int64_t id, const json_t *event,
-                 const char *line, struct error *err);
+// What the worker of a job has said since the last call, in its order. Events
+// whose type is stored are stored together: all, and then they are told, or none.
+struct queue_said { const json_t *event; const char *line; };
+int  queue_events(struct queue *q, int64_t id, const struct queue_said *said,
+                  int n, struct error *err);
 // Ends a job from here.
 int  queue_fail(struct queue *q, int64_t id, const char *code,
                 const char *message, struct error *err);

@@ -12,11 +12,9 @@
 #include "daemon/jobview.h"
 #include "daemon/summary.h"
 
-// Under `order`.
-static int may_wait(struct queue *q, int more, struct error *err)
+// `waiting` come in before. Under `order`.
+static int may_wait(struct queue *q, int waiting, int more, struct error *err)
 {
-    int waiting = 0;
-
     for (const struct active *a = q->jobs; a; a = a->next)
         waiting += !strcmp(a->row.state, "queued");
     if (waiting + more <= q->limit)
@@ -63,82 +61,166 @@ static void new_row(const struct job *job, struct job_row *row, char **line)
 // A job that comes in.
 struct fresh { struct job_row row; char *line; struct stored_event stored; };
 
-static int commit(struct queue *q, struct fresh *all, int n, struct error *err)
+// Jobs that somebody submits and waits for: whoever is first under `order`
+// stores those of all who wait by then, in one transaction.
+struct queue_caller {
+    const struct job *const *jobs;
+    int                n;
+    const struct once *once;        // or NULL
+    struct fresh      *fresh;       // NULL when it is not to be stored
+    int64_t            id;
+    bool               answered;
+    int                rc;
+    struct error       err;
+    struct queue_caller *next;
+};
+
+static void clear_fresh(struct queue_caller *c)
+{
+    for (int i = 0; c->fresh && i < c->n; i++) {
+        free(c->fresh[i].line);
+        free(c->fresh[i].stored.line);
+        job_row_clear(&c->fresh[i].row);
+    }
+    free(c->fresh);
+    c->fresh = NULL;
+}
+
+// Whether it can be stored together with those from `first` up to it: then its
+// rows are made. `more` jobs of theirs are to wait too.
+static void prepare(struct queue *q, struct queue_caller *c, int more)
+{
+    int rc = c->once ? store_once(q->store, c->once, &c->id, &c->err) : 0;
+
+    if (!rc)
+        rc = may_wait(q, more, c->n, &c->err);
+    for (int i = 0; i < c->n && !rc; i++)
+        rc = find_after(q, c->jobs[i], &c->err);
+    c->rc = rc;
+    c->answered = true;
+    if (rc)
+        return;
+    c->fresh = xcalloc((size_t)c->n, sizeof *c->fresh);
+    for (int i = 0; i < c->n; i++)
+        new_row(c->jobs[i], &c->fresh[i].row, &c->fresh[i].line);
+    c->fresh[0].row.once = c->once;
+}
+
+static int add(struct queue *q, struct fresh *f, struct error *err)
+{
+    int rc = store_add_job(q->store, &f->row, err);
+
+    if (!rc)
+        rc = store_append(q->store, f->row.id, f->line, false, &f->stored, err);
+    f->row.last_seq = f->stored.seq;
+    f->row.once = NULL;
+    return rc;
+}
+
+static int commit(struct queue *q, struct queue_caller *first,
+                  struct error *err)
 {
     int rc = store_begin(q->store, err);
 
     if (rc)
         return rc;
-    for (int i = 0; i < n && !rc; i++) {
-        struct job_row *row = &all[i].row;
-        rc = store_add_job(q->store, row, err);
-        if (!rc)
-            rc = store_append(q->store, row->id, all[i].line, false,
-                              &all[i].stored, err);
-        row->last_seq = all[i].stored.seq;
-        row->once = NULL;
-    }
-    if (rc)
-        store_rollback(q->store);
-    else
-        rc = store_commit(q->store, err);
-    if (rc)
-        queue_wake(q);              // the disk may have failed
-    return rc;
+    for (struct queue_caller *c = first; c; c = c->next)
+        for (int i = 0; c->fresh && i < c->n && !rc; i++)
+            rc = add(q, &c->fresh[i], err);
+    return queue_end(q, rc, err);
 }
 
-// Takes what is in all. Under `order`.
-static void take_in(struct queue *q, struct fresh *all, int n)
+// Puts what was stored into the list, and tells of it.
+static void take_in(struct queue *q, struct queue_caller *c)
 {
+    c->id = c->fresh[0].row.id;
     pthread_mutex_lock(&q->table);
-    for (int i = 0; i < n; i++)
-        queue_insert(q, &all[i].row);
+    for (int i = 0; i < c->n; i++)
+        queue_insert(q, &c->fresh[i].row);
     pthread_mutex_unlock(&q->table);
-    for (int i = 0; i < n; i++) {
-        log_info("job %" PRId64 ": queued", all[i].stored.job);
-        queue_tell(q, &all[i].stored);
+    for (int i = 0; i < c->n; i++) {
+        c->fresh[i].row = (struct job_row){ 0 };
+        log_info("job %" PRId64 ": queued", c->fresh[i].stored.job);
+        queue_tell(q, &c->fresh[i].stored);
+        c->fresh[i].stored.line = NULL;
     }
-    queue_wake(q);
+}
+
+// Whether another one of the list, before c, has its key: that one is first.
+static bool is_repeated(const struct queue_caller *first,
+                        const struct queue_caller *c)
+{
+    for (; c->once && first != c; first = first->next)
+        if (first->once && !strcmp(first->once->key, c->once->key))
+            return true;
+    return false;
+}
+
+static void join(struct queue *q, struct queue_caller *c)
+{
+    struct queue_caller **p = &q->callers;
+
+    pthread_mutex_lock(&q->joining);
+    while (*p)
+        p = &(*p)->next;
+    *p = c;
+    pthread_mutex_unlock(&q->joining);
+}
+
+// Those who wait now, but for requests that repeat another one of them: those
+// wait on. Under `order`.
+static struct queue_caller *take_callers(struct queue *q)
+{
+    struct queue_caller *first, **p = &q->callers, *c;
+
+    pthread_mutex_lock(&q->joining);
+    first = q->callers;
+    for (c = first; c && !is_repeated(first, c); c = c->next)
+        p = &c->next;
+    *p = NULL;
+    q->callers = c;
+    pthread_mutex_unlock(&q->joining);
+    return first;
 }
 
 // Under `order`.
-static int add(struct queue *q, const struct job *const *jobs, int n,
-               const struct once *once, int64_t *id, struct error *err)
+static void answer_callers(struct queue *q)
 {
-    struct fresh *all = xcalloc((size_t)n, sizeof *all);
+    struct queue_caller *first = take_callers(q);
+    struct error err = { 0 };
+    int more = 0;
 
-    for (int i = 0; i < n; i++)
-        new_row(jobs[i], &all[i].row, &all[i].line);
-    all[0].row.once = once;
-    int rc = commit(q, all, n, err);
-    if (!rc) {
-        *id = all[0].row.id;
-        take_in(q, all, n);
+    for (struct queue_caller *c = first; c; c = c->next) {
+        prepare(q, c, more);
+        more += c->fresh ? c->n : 0;
     }
-    for (int i = 0; i < n; i++) {
-        free(all[i].line);
-        if (rc) {
-            job_row_clear(&all[i].row);
-            free(all[i].stored.line);
+    int rc = more ? commit(q, first, &err) : 0;
+    for (struct queue_caller *c = first; c; c = c->next) {
+        if (c->fresh && rc) {
+            c->rc = rc;
+            c->err = err;
+        } else if (c->fresh) {
+            take_in(q, c);
         }
+        clear_fresh(c);
     }
-    free(all);
-    return rc;
+    queue_wake(q);
 }
 
 int queue_submit_all(struct queue *q, const struct job *const *jobs, int n,
                      const struct once *once, int64_t *id, struct error *err)
 {
+    struct queue_caller c = { .jobs = jobs, .n = n, .once = once };
+
+    join(q, &c);
     pthread_mutex_lock(&q->order);
-    int rc = once ? store_once(q->store, once, id, err) : 0;
-    if (!rc)
-        rc = may_wait(q, n, err);
-    for (int i = 0; i < n && !rc; i++)
-        rc = find_after(q, jobs[i], err);
-    if (!rc)
-        rc = add(q, jobs, n, once, id, err);
+    while (!c.answered)
+        answer_callers(q);
     pthread_mutex_unlock(&q->order);
-    return rc;
+    if (c.rc < 0)
+        *err = c.err;
+    *id = c.id;
+    return c.rc;
 }
 
 int queue_submit_once(struct queue *q, const struct job *job,
@@ -177,7 +259,7 @@ int queue_cancel(struct queue *q, int64_t id, struct error *err)
         rc = not_active(q, id, "cancelled", err);
     else if (!strcmp(a->row.state, "queued") ||
              !strcmp(a->row.state, "paused"))
-        rc = queue_change_own(q, a, "cancelled", event_new("cancelled"), err);
+        rc = queue_change_own(q, a, event_new("cancelled"), err);
     else
         rc = queue_change_row(q, a, a->row.state, "cancel", err);
     queue_wake(q);
@@ -218,10 +300,7 @@ int queue_remove(struct queue *q, int64_t id, struct error *err)
         rc = store_begin(q->store, err);
     if (!rc) {
         rc = store_delete_job(q->store, id, err);
-        if (rc)
-            store_rollback(q->store);
-        else
-            rc = store_commit(q->store, err);
+        rc = queue_end(q, rc, err);
     }
     if (!rc) {
         char *log = xasprintf("%s/%" PRId64 ".log", q->logs, id);

@@ -3,7 +3,8 @@
  * A running job says how long it still takes. One that waits takes as long an
  * epoch as it did itself, or as the newest one did that differs from it only in
  * what costs no time (seed, rate, first weights, how many epochs); else nothing
- * is known, and nothing of what waits behind it.
+ * is known, and nothing of what waits behind it. What is told of all this moves
+ * only when it has become wrong: whoever asks again has mostly nothing to read.
  */
 #include "daemon/queue_own.h"
 
@@ -15,8 +16,9 @@
 #include "common/event.h"
 #include "common/mem.h"
 
-// A spec without what has no part in an epoch's time. Caller owns.
-static char *kind_of(const char *text)
+static const double SLACK_S = 5, SLACK = 0.02;
+
+char *queue_kind(const char *text)
 {
     static const struct { const char *object, *key; } free_of_cost[] = {
         { NULL, "name" },       { NULL, "priority" },   { NULL, "after" },
@@ -38,15 +40,13 @@ static char *kind_of(const char *text)
     return kind;
 }
 
-void queue_note_epoch(struct queue *q, const struct job_row *row,
-                      const json_t *summary)
+void queue_note_epoch(struct queue *q, const char *kind, const json_t *summary)
 {
     const json_t *seconds = json_object_get(summary, "epoch_seconds");
     int i = 0;
 
     if (!json_is_number(seconds))
         return;
-    char *kind = kind_of(row->spec);
     while (i < QUEUE_PACES && q->paces[i].kind &&
            strcmp(q->paces[i].kind, kind) != 0)
         i++;
@@ -54,7 +54,7 @@ void queue_note_epoch(struct queue *q, const struct job_row *row,
     if (i == QUEUE_PACES)
         i = q->next_pace++ % QUEUE_PACES;
     free(q->paces[i].kind);
-    q->paces[i] = (struct pace){ kind, json_number_value(seconds) };
+    q->paces[i] = (struct pace){ xstrdup(kind), json_number_value(seconds) };
 }
 
 // NAN when it is not known.
@@ -65,11 +65,9 @@ static double epoch_seconds(const struct queue *q, const struct active *a)
 
     if (json_is_number(own))
         return json_number_value(own);
-    char *kind = kind_of(a->row.spec);
     for (int i = 0; i < QUEUE_PACES && q->paces[i].kind; i++)
-        if (!strcmp(q->paces[i].kind, kind))
+        if (!strcmp(q->paces[i].kind, a->kind))
             seconds = q->paces[i].epoch_seconds;
-    free(kind);
     return seconds;
 }
 
@@ -134,6 +132,15 @@ static void place_waiting(struct queue *q, struct active *a, double *free_at)
     free_at[i] = a->ends;
 }
 
+// Guesses move all the time, what is told does not: it stays until it is wrong
+// by more than a part of the time until then. NAN = not known.
+static double steady(double told, double expected, double now)
+{
+    double slack = fmax(SLACK_S, SLACK * (expected - now));
+
+    return fabs(told - expected) <= slack ? told : round(expected);
+}
+
 void queue_expect(struct queue *q)
 {
     double now = (double)clock_unix_millis() / 1000;
@@ -153,6 +160,10 @@ void queue_expect(struct queue *q)
     for (int i = 0; i < n; i++)
         place_waiting(q, line[i], free_at);
     free(line);
+    for (struct active *a = q->jobs; a; a = a->next) {
+        a->told_start = steady(a->told_start, a->starts, now);
+        a->told_end = steady(a->told_end, a->ends, now);
+    }
 }
 
 static json_t *time_or_null(double seconds)
@@ -168,6 +179,6 @@ static json_t *time_or_null(double seconds)
 json_t *queue_expected(const struct active *a)
 {
     return json_pack("{s:o, s:o}", "start_at",
-                     time_or_null(a ? a->starts : NAN), "end_at",
-                     time_or_null(a ? a->ends : NAN));
+                     time_or_null(a ? a->told_start : NAN), "end_at",
+                     time_or_null(a ? a->told_end : NAN));
 }

@@ -17,6 +17,7 @@ enum {
 
 struct active {                 // a job that has not ended
     struct job_row row;
+    char          *kind;        // queue_kind()
     json_t        *summary;     // of its stored events, and the newest live one
     int64_t        told;        // when that was; unix milliseconds
     int64_t       *after;
@@ -24,11 +25,14 @@ struct active {                 // a job that has not ended
     char           device[QUEUE_DEVICE_NAME];   // as the spec wishes
     int64_t        init;        // the job whose weights it starts from; or 0
     double         starts, ends;        // expected, by queue_expect(); seconds
+    double         told_start, told_end;        // what people are told of that
     struct active *next;
 };
 
 struct device { char name[QUEUE_DEVICE_NAME]; int64_t job; };   // 0 = free
 struct pace { char *kind; double epoch_seconds; };      // NULL = no more
+
+struct queue_caller;
 
 struct queue {
     struct store   *store;
@@ -42,6 +46,8 @@ struct queue {
     // what is in it change under both locks, and may be read under either.
     // `order` comes first.
     pthread_mutex_t order, table;
+    pthread_mutex_t joining;    // of the next; taken last
+    struct queue_caller *callers;   // of queue_submit_all(), who wait
     struct active  *jobs;       // by id
     // As the list.
     struct device   devices[QUEUE_DEVICES];
@@ -57,25 +63,26 @@ struct active *queue_find(const struct queue *q, int64_t id);
 // Takes row.
 struct active *queue_insert(struct queue *q, struct job_row *row);
 
-// Commits an event and the row it belongs to. Fills *stored for queue_tell().
-int  queue_commit(struct queue *q, struct job_row *row, const char *line,
-                  bool last, struct stored_event *stored, struct error *err);
+// Ends what store_begin() began: commits after rc 0, else rolls back. rc, or
+// what became of the commit.
+int  queue_end(struct queue *q, int rc, struct error *err);
 // Publishes what was committed. Takes what is in e.
 void queue_tell(struct queue *q, struct stored_event *e);
 
-// The event takes job a to `state`; a is gone if that ends it.
-int  queue_change(struct queue *q, struct active *a, const char *state,
-                  const json_t *event, const char *line, struct error *err);
+// Events of job a, all stored in one transaction, and then told in their order;
+// they say what state it is in. a is gone if the last one ends it.
+int  queue_change(struct queue *q, struct active *a,
+                  const struct queue_said *said, int n, struct error *err);
 // The same with an event of the daemon's own. Takes event.
-int  queue_change_own(struct queue *q, struct active *a, const char *state,
-                      json_t *event, struct error *err);
+int  queue_change_own(struct queue *q, struct active *a, json_t *event,
+                      struct error *err);
 // A change of the row that has no event.
 int  queue_change_row(struct queue *q, struct active *a, const char *state,
                       const char *wish, struct error *err);
 
-// Commits a row; then it takes the place of a's, and row is empty.
-int  queue_save_row(struct queue *q, const struct job_row *row,
-                    struct error *err);
+// Commits rows; queue_take_row() puts one in the place of a's, and row is empty.
+int  queue_save_rows(struct queue *q, const struct job_row *rows, int n,
+                     struct error *err);
 void queue_take_row(struct queue *q, struct active *a, struct job_row *row);
 
 // Whose turn it is: the higher priority, then the lower rank, which is the id
@@ -98,8 +105,10 @@ void    queue_read_drain(struct queue *q);
 // NULL: of one that has ended. Caller owns.
 void    queue_expect(struct queue *q);
 json_t *queue_expected(const struct active *a);
+// A spec without what has no part in an epoch's time. Caller owns.
+char   *queue_kind(const char *spec);
 // Remembers how long an epoch of such a job takes.
-void    queue_note_epoch(struct queue *q, const struct job_row *row,
+void    queue_note_epoch(struct queue *q, const char *kind,
                          const json_t *summary);
 
 // Tells the supervisor to look.

@@ -177,10 +177,7 @@ int queue_drain(struct queue *q, bool drain, struct error *err)
     int rc = store_begin(q->store, err);
     if (!rc) {
         rc = store_set(q->store, setting, drain ? "true" : "false", err);
-        if (rc)
-            store_rollback(q->store);
-        else
-            rc = store_commit(q->store, err);
+        rc = queue_end(q, rc, err);
     }
     if (!rc) {
         pthread_mutex_lock(&q->table);

@@ -48,7 +48,7 @@ static int change_failed(struct queue *q, struct active *a, const char *code,
 
     json_object_set_new(event, "error", json_pack("{s:s, s:s}", "code", code,
                                                   "message", message));
-    return queue_change_own(q, a, "failed", event, err);
+    return queue_change_own(q, a, event, err);
 }
 
 // Fails jobs whose `after` cannot come true any more, and those that wait for
@@ -148,40 +148,12 @@ bool queue_wants_pause(struct queue *q, int64_t id)
     return wants(q, id, "pause");
 }
 
-// What state an event takes its job to.
-static const char *state_after(const struct active *a, const json_t *event)
+int queue_events(struct queue *q, int64_t id, const struct queue_said *said,
+                 int n, struct error *err)
 {
-    const char *type = json_string_value(json_object_get(event, "type"));
-
-    if (!strcmp(type, "started"))
-        return "running";
-    if (!strcmp(type, "finished"))
-        return json_string_value(json_object_get(event, "state"));
-    if (!strcmp(type, "failed") || !strcmp(type, "cancelled"))
-        return type;
-    return a->row.state;
-}
-
-int queue_event(struct queue *q, int64_t id, const json_t *event,
-                const char *line, struct error *err)
-{
-    const char *type = json_string_value(json_object_get(event, "type"));
-    int rc = 0;
-
     pthread_mutex_lock(&q->order);
     struct active *a = queue_find(q, id);
-    if (a && event_is_stored(type)) {
-        char *state = xstrdup(state_after(a, event));
-        rc = queue_change(q, a, state, event, line, err);
-        free(state);
-    } else if (a) {
-        pthread_mutex_lock(&q->table);
-        summary_apply(a->summary, event);
-        a->told = clock_unix_millis();
-        pthread_mutex_unlock(&q->table);
-        records_add(q->records, id, 0, line);
-        sse_publish_live(q->sse, id, line);
-    }
+    int rc = a ? queue_change(q, a, said, n, err) : 0;
     pthread_mutex_unlock(&q->order);
     return rc;
 }
@@ -200,8 +172,7 @@ int queue_end_cancelled(struct queue *q, int64_t id, struct error *err)
 {
     pthread_mutex_lock(&q->order);
     struct active *a = queue_find(q, id);
-    int rc = a ? queue_change_own(q, a, "cancelled", event_new("cancelled"),
-                                  err) : 0;
+    int rc = a ? queue_change_own(q, a, event_new("cancelled"), err) : 0;
     pthread_mutex_unlock(&q->order);
     return rc;
 }
@@ -210,8 +181,7 @@ int queue_set_paused(struct queue *q, int64_t id, struct error *err)
 {
     pthread_mutex_lock(&q->order);
     struct active *a = queue_find(q, id);
-    int rc = a ? queue_change_own(q, a, "paused", event_new("paused"), err)
-               : 0;
+    int rc = a ? queue_change_own(q, a, event_new("paused"), err) : 0;
     pthread_mutex_unlock(&q->order);
     return rc;
 }
@@ -230,7 +200,7 @@ int queue_interrupt(struct queue *q, int64_t id, const char *reason,
         json_t *event = event_new("interrupted");
         json_object_set_new(event, "reason", json_string(reason));
         json_object_set_new(event, "message", json_string(why));
-        rc = queue_change_own(q, a, "queued", event, err);
+        rc = queue_change_own(q, a, event, err);
     }
     pthread_mutex_unlock(&q->order);
     return rc;

@@ -36,7 +36,7 @@ int queue_pause(struct queue *q, int64_t id, struct error *err)
     if (!a || is(a, "paused") || !strcmp(a->row.wish, "cancel"))
         rc = refuse(q, id, "paused", err);
     else if (is(a, "queued"))
-        rc = queue_change_own(q, a, "paused", event_new("paused"), err);
+        rc = queue_change_own(q, a, event_new("paused"), err);
     else
         rc = queue_change_row(q, a, a->row.state, "pause", err);
     queue_wake(q);
@@ -53,7 +53,7 @@ int queue_resume(struct queue *q, int64_t id, struct error *err)
     if (!is(a, "paused"))
         rc = refuse(q, id, "resumed", err);
     else
-        rc = queue_change_own(q, a, "queued", event_new("resumed"), err);
+        rc = queue_change_own(q, a, event_new("resumed"), err);
     queue_wake(q);
     pthread_mutex_unlock(&q->order);
     return rc;
@@ -89,7 +89,7 @@ int queue_edit(struct queue *q, int64_t id, const char *name,
     int rc = store_job(q->store, id, &row, err);
     if (!rc) {
         edit_row(&row, name, priority);
-        rc = queue_save_row(q, &row, err);
+        rc = queue_save_rows(q, &row, 1, err);
     }
     if (!rc && a)
         queue_take_row(q, a, &row);
@@ -182,37 +182,51 @@ static void reorder(struct place *line, int n, int from, int to)
     free(ranks);
 }
 
-// One row after the other: what is left half done by a crash is an order too.
-static int save_line(struct queue *q, const struct place *line, int n,
+// The row of the job with the place that it is to have.
+static int read_placed(struct queue *q, const struct place *at,
+                       struct job_row *row, struct error *err)
+{
+    int rc = store_job(q->store, at->job->row.id, row, err);
+
+    if (rc)
+        return rc;
+    json_t *summary = json_loads(row->summary, 0, NULL);
+    json_object_set_new(summary, "rank", json_integer(at->rank));
+    free(row->summary);
+    row->summary = event_text(summary);
+    json_decref(summary);
+    edit_row(row, NULL, &at->priority);
+    return 0;
+}
+
+// All that have another place than before, in one transaction.
+static int save_line(struct queue *q, struct place *line, int n,
                      struct error *err)
 {
-    int rc = 0;
+    struct job_row *rows = xcalloc((size_t)n, sizeof *rows);
+    int moved = 0, rc = 0;
 
     for (int i = 0; i < n && !rc; i++) {
-        struct active *a = line[i].job;
-        struct job_row row = { 0 };
+        const struct active *a = line[i].job;
         if (queue_rank(a) == line[i].rank &&
             a->row.priority == line[i].priority)
             continue;
-        rc = store_job(q->store, a->row.id, &row, err);
-        if (!rc) {
-            json_t *summary = json_loads(row.summary, 0, NULL);
-            json_object_set_new(summary, "rank", json_integer(line[i].rank));
-            free(row.summary);
-            row.summary = event_text(summary);
-            json_decref(summary);
-            edit_row(&row, NULL, &line[i].priority);
-            rc = queue_save_row(q, &row, err);
-        }
+        rc = read_placed(q, &line[i], &rows[moved], err);
+        line[moved++] = line[i];
+    }
+    if (!rc)
+        rc = queue_save_rows(q, rows, moved, err);
+    for (int i = 0; i < moved; i++) {
+        struct active *a = line[i].job;
         if (!rc) {
             pthread_mutex_lock(&q->table);
-            json_object_set_new(a->summary, "rank",
-                                json_integer(line[i].rank));
+            json_object_set_new(a->summary, "rank", json_integer(line[i].rank));
             pthread_mutex_unlock(&q->table);
-            queue_take_row(q, a, &row);
+            queue_take_row(q, a, &rows[i]);
         }
-        job_row_clear(&row);
+        job_row_clear(&rows[i]);
     }
+    free(rows);
     return rc;
 }
 

@@ -73,7 +73,8 @@ static void say(int64_t id, json_t *event)
 {
     char *line = event_text(event);
 
-    assert_int_equal(queue_event(q, id, event, line, &err), 0);
+    assert_int_equal(queue_events(q, id, &(struct queue_said){ event, line },
+                                  1, &err), 0);
     free(line);
     json_decref(event);
 }

@@ -82,7 +82,8 @@ static void say(int64_t id, json_t *event)
 {
     char *line = event_text(event);
 
-    assert_int_equal(queue_event(q, id, event, line, &err), 0);
+    assert_int_equal(queue_events(q, id, &(struct queue_said){ event, line },
+                                  1, &err), 0);
     free(line);
     json_decref(event);
 }
@@ -349,6 +350,46 @@ static void the_queue_tells_when_jobs_will_be_done(void **state)
     assert_soon(expected(like, "end_at"), 4 * 3000);
 }
 
+// The job as it is served. Caller owns.
+static char *text_of(int64_t id)
+{
+    json_t *job;
+
+    assert_int_equal(queue_job(q, id, &job, &err), 0);
+    char *text = event_text(job);
+    json_decref(job);
+    return text;
+}
+
+// Guesses that are a little different each time are no news.
+static void what_is_expected_moves_when_it_is_wrong(void **state)
+{
+    (void)state;
+    have_devices("cpu", NULL, NULL);
+    int64_t runs = submit("{}"), waits = submit("{}");
+
+    assert_int_equal(next("cpu"), runs);
+    say_started(runs, "cpu", 0);
+    say_epoch(runs, 1, 1000);
+    say_live(runs, 7000);
+    char *first = text_of(waits);
+    assert_soon(expected(waits, "start_at"), 7000);
+    // A fiftieth of that is 140 s, far longer than this takes.
+    for (int i = 1; i <= 8; i++) {
+        say_live(runs, 7000 + (i % 2 ? 5 * i : -5 * i));
+        char *again = text_of(waits);
+        assert_string_equal(again, first);
+        free(again);
+    }
+    say_live(runs, 7400);
+    char *later = text_of(waits);
+    assert_string_not_equal(later, first);
+    assert_soon(expected(waits, "start_at"), 7400);
+    assert_soon(expected(waits, "end_at"), 7400 + 10 * 1000);
+    free(first);
+    free(later);
+}
+
 static void no_space_is_no_death(void **state)
 {
     (void)state;
@@ -398,6 +439,7 @@ int main(void)
         with_queue(draining_lets_run_and_starts_nothing),
         with_queue(the_first_place_is_before_all),
         with_queue(the_queue_tells_when_jobs_will_be_done),
+        with_queue(what_is_expected_moves_when_it_is_wrong),
         with_queue(no_space_is_no_death),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

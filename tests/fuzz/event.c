@@ -57,7 +57,7 @@ static void check_line(struct reading *r, const char *line, size_t len)
         abort();
     check_stamp(line, event);
     protocol_repeats(&r->p, event);
-    event_is_stored(protocol_type(event));
+    event_is_stored(event_type(event));
     json_decref(back);
     json_decref(event);
     free(text);
