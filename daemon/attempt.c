@@ -13,6 +13,7 @@
 #include "common/mem.h"
 #include "daemon/checkpoints.h"
 #include "daemon/protocol.h"
+#include "daemon/remains.h"
 #include "daemon/runner.h"
 
 enum {                          // of what a worker says; then others have
@@ -244,6 +245,8 @@ struct attempt *attempt_start(struct server *server, struct queue_start *start)
                                  .log = log, .longest = PROTOCOL_LONGEST };
         if (runner_start(&o, &a->worker, &err) != 0)
             break_off(a, "internal", err.text);
+        else
+            remains_note(server->config->state, runner_pid(a->worker));
     }
     a->gone = !a->worker;
     words_clear(&words);
@@ -256,7 +259,10 @@ void attempt_free(struct attempt *a)
 {
     if (!a)
         return;
+    pid_t pid = a->worker ? runner_pid(a->worker) : 0;
     runner_free(a->worker);
+    if (pid)
+        remains_forget(a->server->config->state, pid);
     free(a);
 }
 

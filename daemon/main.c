@@ -21,6 +21,7 @@
 #include "common/opts.h"
 #include "daemon/reload.h"
 #include "daemon/check.h"
+#include "daemon/remains.h"
 #include "daemon/supervisor.h"
 #include "version.h"
 
@@ -110,11 +111,12 @@ static int open_parts(struct parts *p, const struct config *c,
     free(folder_below(c->state, "cache", &rc, err));
     if (rc)
         return rc;
+    s->config = c;
+    remains_clear(s);
     if ((p->socket = open_socket(c, err)) < 0)
         return ERR_IO;
     if (!c->no_auth && (rc = auth_open(c->token_file, &s->auth, err)) != 0)
         return rc;
-    s->config = c;
     s->started = clock_unix_millis();
     s->port = port_of(p->socket);
     pthread_mutex_init(&s->lock, NULL);

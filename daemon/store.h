@@ -92,6 +92,8 @@ int64_t store_last_n(struct store *s);          // of the newest event, or 0
 // The same, or that of a later one which readers may see already, though
 // nobody has been told of it.
 int64_t store_newest_n(struct store *s);
+// Whether a job of that id was there once and has been removed.
+bool store_was_removed(struct store *s, int64_t id);
 // How many jobs are in that state.
 int64_t store_count(struct store *s, const char *state);
 

@@ -49,6 +49,11 @@
     X(KEY,      0, "SELECT job, hash FROM keys WHERE key = ?")                 \
     X(LAST_SEQ, 0, "SELECT last_seq FROM jobs WHERE id = ?")                   \
     X(SETTING,  0, "SELECT value FROM settings WHERE name = ?")                \
+    /* A row that is lost to damage still has events. */                      \
+    X(REMOVED,  0, "SELECT 1 FROM sqlite_sequence"                             \
+                   " WHERE name = 'jobs' AND seq >= ?1"                        \
+                   " AND NOT EXISTS (SELECT 1 FROM jobs WHERE id = ?1)"        \
+                   " AND NOT EXISTS (SELECT 1 FROM events WHERE job = ?1)")    \
     X(COUNT,    0, "SELECT count(*) FROM jobs WHERE state = ?")
 
 #define X(tag, writes, text) ST_##tag,

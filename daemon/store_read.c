@@ -213,6 +213,18 @@ int64_t store_newest_n(struct store *s)
     return __atomic_load_n(&s->begun_n, __ATOMIC_SEQ_CST);
 }
 
+bool store_was_removed(struct store *s, int64_t id)
+{
+    sqlite3_stmt *st = s->st[ST_REMOVED];
+
+    pthread_mutex_lock(&s->reading);
+    sqlite3_bind_int64(st, 1, id);
+    bool removed = sqlite3_step(st) == SQLITE_ROW;
+    sqlite3_reset(st);
+    pthread_mutex_unlock(&s->reading);
+    return removed;
+}
+
 int64_t store_count(struct store *s, const char *state)
 {
     sqlite3_stmt *st = s->st[ST_COUNT];

@@ -14,6 +14,7 @@
  *   hang      starts and waits for SIGTERM, which it obeys
  *   again     hangs at the first attempt, goes well at the next
  *   deaf      starts and ignores SIGTERM
+ *   stubborn  the same, and does not die with its daemon
  *   flood     live events until SIGTERM
  *   family    ends well, but leaves a child that would go on
  *   open      tells on stderr which descriptors are open
@@ -23,6 +24,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <unistd.h>
 
 #include "common/event.h"
@@ -103,7 +105,7 @@ static void say_live(int epoch, int epochs)
         "{s:i, s:i, s:i, s:i, s:f, s:f, s:f, s:f, s:o}", "epoch", epoch,
         "epochs", epochs, "step", 1, "steps_per_epoch", STEPS,
         "images_per_second", 100.0, "loss", 2.0, "accuracy", 0.25,
-        "eta_seconds", 5.0, "quantities", quantities(epoch)));
+        "eta_seconds", 3600.0, "quantities", quantities(epoch)));
     say(e);
 }
 
@@ -212,10 +214,15 @@ static bool misbehave(const char *name)
     return true;
 }
 
+static bool is_deaf(const char *name)
+{
+    return !strcmp(name, "deaf") || !strcmp(name, "stubborn");
+}
+
 static void run(const char *name, int epochs, int attempt)
 {
     bool again = !strcmp(name, "again");
-    bool waits = !strcmp(name, "hang") || !strcmp(name, "deaf") ||
+    bool waits = !strcmp(name, "hang") || is_deaf(name) ||
                  (again && attempt == 1);
 
     if (again)
@@ -283,7 +290,9 @@ int main(int argc, char **argv)
     // Blocked but in wait_for_stop(), so that none is missed.
     sigemptyset(&term);
     sigaddset(&term, SIGTERM);
-    signal(SIGTERM, !strcmp(name, "deaf") ? SIG_IGN : on_term);
+    signal(SIGTERM, is_deaf(name) ? SIG_IGN : on_term);
+    if (!strcmp(name, "stubborn"))
+        prctl(PR_SET_PDEATHSIG, 0);
     if (!strcmp(name, "hang") || !strcmp(name, "again"))
         sigprocmask(SIG_BLOCK, &term, NULL);
     say_started(spec, attempt);

@@ -249,6 +249,34 @@ static void a_job_that_runs_can_be_cloned(void **state)
     assert_string_equal(run_to_end(&d, runs + 1, NULL), "done");
 }
 
+// A job that waits is the same job, whatever the one before it says meanwhile.
+static void who_asks_again_has_nothing_to_read(void **state)
+{
+    (void)state;
+    int64_t runs = submit(&d, "flood", 1, ""), seq;
+    int64_t waits = submit(&d, "well", 1, "");
+    char *path = xasprintf("/api/v1/jobs/%" PRId64, waits);
+    char *events = xasprintf("/api/v1/jobs/%" PRId64 "/events", runs), tag[80];
+    struct stream s = stream_open(&d, events, -1);
+
+    json_decref(stream_find(&s, "live", &seq));
+    struct answer a = ask(&d, "GET", path, NULL, NULL);
+    assert_non_null(strstr(a.body, "\"start_at\":\"2"));
+    snprintf(tag, sizeof tag, "If-None-Match: %s", answer_header(&a, "ETag"));
+    answer_clear(&a);
+    for (int i = 0; i < 10; i++) {
+        json_decref(stream_find(&s, "live", &seq));
+        a = ask(&d, "GET", path, NULL, (const char *const[]){ tag, NULL });
+        assert_int_equal(a.status, 304);
+        answer_clear(&a);
+    }
+    stream_close(&s);
+    post_job(runs, "cancel", NULL, 202);
+    assert_string_equal(run_to_end(&d, waits, NULL), "done");
+    free(events);
+    free(path);
+}
+
 // Starting from the weights of another job.
 
 #define TINY ", \"device\": \"cpu\", \"data\": {\"image_size\": 16, "         \
@@ -345,6 +373,7 @@ int main(void)
         queue_test(all_are_taken_up_again, start_three),
         queue_test(a_drained_queue_starts_nothing, start_one),
         queue_test(a_job_that_runs_can_be_cloned, start_one),
+        queue_test(who_asks_again_has_nothing_to_read, start_one),
         queue_test(the_first_place_can_be_asked_for, start_one),
         queue_test(a_job_starts_from_the_weights_of_another, start_real),
         queue_test(weights_that_are_not_there_are_refused, start_one),

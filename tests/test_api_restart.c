@@ -150,6 +150,55 @@ static void a_killed_daemon_takes_its_worker_along(void **state)
     assert_int_equal(daemon_stop(&d), 0);
 }
 
+static void a_worker_that_outlived_its_daemon_is_ended(void **state)
+{
+    struct daemon d = daemon_start(*state, NULL);
+    int64_t id = submit(&d, "stubborn", 1, ""), seq;
+    struct stream s = follow(&d, id);
+
+    json_decref(stream_find(&s, "started", &seq));
+    stream_close(&s);
+    int worker = (int)syscall(SYS_pidfd_open, child_of(d.pid), 0);
+    assert_true(worker >= 0);
+    daemon_kill(&d);
+    struct pollfd gone = { .fd = worker, .events = POLLIN };
+    assert_int_equal(poll(&gone, 1, 0), 0);
+    d = daemon_start(*state, NULL);
+    assert_int_equal(poll(&gone, 1, 0), 1);     // before another one begins
+    close(worker);
+    cancel(&d, id);
+    assert_int_equal(daemon_kill(&d), 128 + 9);
+    d = daemon_start(*state, NULL);
+    assert_string_equal(run_to_end(&d, id, NULL), "cancelled");
+    assert_int_equal(daemon_stop(&d), 0);
+}
+
+// More of them than of a worker that are the end of a job.
+static void deaths_of_the_daemon_are_not_the_jobs(void **state)
+{
+    enum { DEATHS = 5 };
+    struct daemon d = daemon_start(*state, NULL);
+    int64_t id = submit(&d, "hang", 1, ""), seq = 0;
+
+    for (int i = 0; i < DEATHS; i++) {
+        char *since = xasprintf("/api/v1/jobs/%" PRId64 "/events?since=%"
+                                PRId64, id, seq);
+        struct stream s = stream_open(&d, since, -1);
+        free(since);
+        json_decref(stream_find(&s, "started", &seq));
+        stream_close(&s);
+        assert_int_equal(daemon_kill(&d), 128 + 9);
+        d = daemon_start(*state, NULL);
+    }
+    json_t *job = get_job(&d, id);
+    assert_int_equal(json_integer_value(json_object_get(job, "attempt")),
+                     DEATHS + 1);
+    json_decref(job);
+    cancel(&d, id);
+    assert_string_equal(run_to_end(&d, id, NULL), "cancelled");
+    assert_int_equal(daemon_stop(&d), 0);
+}
+
 static void a_cancel_that_was_accepted_holds(void **state)
 {
     struct daemon d = daemon_start(*state, NULL);
@@ -288,6 +337,8 @@ int main(void)
         own_folder(stopping_in_order_loses_nothing),
         own_folder(streams_end_when_the_daemon_stops),
         own_folder(a_killed_daemon_takes_its_worker_along),
+        own_folder(a_worker_that_outlived_its_daemon_is_ended),
+        own_folder(deaths_of_the_daemon_are_not_the_jobs),
         own_folder(a_cancel_that_was_accepted_holds),
         own_folder(ids_are_never_used_again),
         own_folder(a_second_daemon_is_refused),
