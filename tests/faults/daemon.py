@@ -64,12 +64,13 @@ class Daemon:
         except OSError:
             return []
 
-    def ask(self, method, path, body=None):
+    def ask(self, method, path, body=None, headers=()):
         link = http.client.HTTPConnection("127.0.0.1", self.port, timeout=20)
         try:
             link.request(method, "/api/v1" + path,
-                         body and json.dumps(body),
-                         {"Content-Type": "application/json"} if body else {})
+                         None if body is None else json.dumps(body),
+                         dict(headers, **{"Content-Type": "application/json"}
+                              if body is not None else {}))
             answer = link.getresponse()
             return answer.status, answer.read()
         finally:

@@ -11,7 +11,7 @@ import time
 from daemon import Daemon, SPEC, records, say, submit, wait_ended
 
 LONG = dict(SPEC, train=dict(SPEC["train"], epochs=1000))
-DELAY_S = 0.3
+DELAY_S = 0.15
 
 
 def have_strace(name):
@@ -21,52 +21,137 @@ def have_strace(name):
     return False
 
 
-def first_event(daemon, found):
-    """When the first stored event of any job comes."""
+def first_event(daemon, since, found):
+    """The first stored event of any job after that one, and when it comes."""
     link = http.client.HTTPConnection("127.0.0.1", daemon.port, timeout=20)
-    link.request("GET", "/api/v1/events?since=0")
+    link.request("GET", "/api/v1/events?since=%d" % since)
     answer = link.getresponse()
     found["open"].set()
     while not answer.readline().startswith(b"id:"):
         pass
     found["at"] = time.monotonic()
+    line = answer.readline()
+    while not line.startswith(b"data:"):
+        line = answer.readline()
+    found["type"] = json.loads(line[5:])["type"]
     link.close()
 
 
+class Change:
+    """A request that changes something, sent while somebody else looks at what
+    it changes and a third one listens to all events."""
+
+    def __init__(self, daemon, method, path, body=None, headers=(), status=202):
+        self.daemon, self.status = daemon, status
+        self.call = (method, path, body, dict(headers))
+
+    def send(self):
+        self.answer = self.daemon.ask(*self.call)
+        self.at = time.monotonic()
+
+    def check(self, look, event=None):
+        """`look` tells what a reader sees; `event` is the type of the stored
+        event that the request makes, None when it makes none."""
+        old, heard, seen = look(), {"open": threading.Event()}, None
+        last = json.loads(self.daemon.ask("GET", "/jobs")[1])["last_event_id"]
+        threads = [threading.Thread(target=self.send)]
+        if event:
+            threads.append(threading.Thread(target=first_event, args=(
+                self.daemon, last, heard)))
+            threads[1].start()
+            heard["open"].wait()
+        began = time.monotonic()
+        threads[0].start()
+        while seen is None:
+            new = look()
+            seen = time.monotonic() if new != old else None
+        for thread in threads:
+            thread.join()
+        assert self.answer[0] == self.status, (self.call, self.answer)
+        assert heard.get("type") == event, (self.call, heard)
+        soonest = min(seen, self.at, heard.get("at", self.at)) - began
+        assert soonest >= DELAY_S, "%s: told %.3f s after the request" % (
+            self.call[:2], soonest)
+        return self.answer[1] and json.loads(self.answer[1])
+
+
+def timed(daemon, *call):
+    began = time.monotonic()
+    status, body = daemon.ask(*call)
+    assert time.monotonic() - began >= DELAY_S, call
+    return status, json.loads(body)
+
+
+def repeats(daemon, key):
+    """The same request twice at a time: both wait for the one sync."""
+    answers = []
+    threads = [threading.Thread(target=lambda: answers.append(timed(
+        daemon, "POST", "/jobs", SPEC, key)))
+        for _ in range(2)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert [status for status, _ in answers] == [201, 201], answers
+    assert answers[0][1]["id"] == answers[1][1]["id"], answers
+
+
+def while_running(daemon, change, queue):
+    """What is wished of a job that runs shows later; the wish is safe."""
+    job = submit(daemon, dict(LONG, priority=9))
+    change("POST", "/queue/undrain", queue, status=200)
+    for wish, state in (("pause", "paused"), ("cancel", "cancelled")):
+        while daemon.get("/jobs/%d" % job)["state"] != "running":
+            time.sleep(0.02)
+        assert timed(daemon, "POST", "/jobs/%d/%s" % (job, wish))[0] == 202
+        while daemon.get("/jobs/%d" % job)["state"] != state:
+            time.sleep(0.02)
+        if wish == "pause":
+            assert timed(daemon, "POST", "/jobs/%d/resume" % job)[0] == 202
+
+
 def delays(build, folder):
-    """Whoever hears of something hears of it after its sync."""
+    """Whoever hears of something hears of it after its sync: of each kind of
+    request that changes anything."""
     if not have_strace("delays"):
         return
     daemon = Daemon(build, os.path.join(folder, "slow", "state"))
     os.makedirs(os.path.dirname(daemon.state))
     assert daemon.start(["-o", "/dev/null", "-e", "trace=fdatasync", "-e",
                          "inject=fdatasync:delay_enter=%d" % (DELAY_S * 1e6)])
-    assert daemon.ask("POST", "/queue/drain")[0] == 200
-    found = {"open": threading.Event()}
-    listener = threading.Thread(target=first_event, args=(daemon, found))
-    listener.start()
-    found["open"].wait()
-    sent = {}
 
-    def post():
-        sent["job"] = submit(daemon, SPEC)
-        sent["at"] = time.monotonic()
-    began = time.monotonic()
-    poster = threading.Thread(target=post)
-    poster.start()
-    seen = None
-    while seen is None:
-        if daemon.ask("GET", "/jobs/1")[0] == 200:
-            seen = time.monotonic()
-    poster.join()
-    listener.join()
-    soonest = min(seen, sent["at"], found["at"]) - began
-    assert soonest >= DELAY_S, "told %.3f s after the request" % soonest
-    began = time.monotonic()
-    assert daemon.ask("PATCH", "/jobs/1", {"name": "x"})[0] == 200
-    assert time.monotonic() - began >= DELAY_S
+    def change(method, path, look, event=None, **more):
+        return Change(daemon, method, path, **more).check(look, event)
+
+    def job(number):
+        def look():
+            status, body = daemon.ask("GET", "/jobs/%d" % number)
+            return status, status == 200 and {
+                key: json.loads(body)[key] for key in ("name", "state", "spec")}
+        return look
+
+    def queue():
+        return daemon.get("/queue")["draining"]
+    key = {"Idempotency-Key": "once"}
+    change("POST", "/queue/drain", queue, status=200)
+    change("POST", "/jobs", job(1), "queued", body=SPEC, status=201)
+    change("POST", "/jobs", job(2), "queued", body=SPEC, headers=key,
+           status=201)
+    change("POST", "/jobs/1/clone", job(3), "queued", body={}, status=201)
+    change("POST", "/sweeps", job(4), "queued", status=201, body={
+        "spec": dict(SPEC, group="g"), "sweep": {"train.seed": [1, 2]}})
+    change("PATCH", "/jobs/1", job(1), body={"name": "x"}, status=200)
+    change("PATCH", "/jobs/2", job(2), body={"priority": 5}, status=200)
+    change("POST", "/jobs/1/move", job(1), body={"before": 2})
+    change("POST", "/jobs/1/pause", job(1), "paused")
+    change("POST", "/jobs/1/resume", job(1), "resumed")
+    change("POST", "/jobs/1/cancel", job(1), "cancelled")
+    change("DELETE", "/jobs/1", job(1), status=204)
+    change("POST", "/groups/g/cancel", job(5), "cancelled")
+    repeats(daemon, {"Idempotency-Key": "twice"})
+    while_running(daemon, change, queue)
     assert daemon.end(signal.SIGTERM) == 0
-    say("delays: nothing is told before its sync of %.1f s is over" % DELAY_S)
+    say("delays: nothing is told before its sync of %.2f s is over" % DELAY_S)
 
 
 def break_syncs(daemon, log):
