@@ -25,9 +25,12 @@ def say(text):
 
 
 class Daemon:
+    all = []
+
     def __init__(self, build, state, *args):
         self.build, self.state, self.args = build, state, args
         self.process = None
+        Daemon.all.append(self)
 
     def start(self, strace=()):
         """How long it took; None when it ended instead. With options of strace

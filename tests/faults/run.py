@@ -216,6 +216,9 @@ def main():
             parts[name]()
     except BaseException:
         say("seed %d; see %s" % (o.seed, folder))
+        for daemon in Daemon.all:
+            if daemon.process and daemon.process.poll() is None:
+                daemon.process.kill()
         raise
     shutil.rmtree(folder, ignore_errors=True)
     say("ok")
