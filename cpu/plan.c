@@ -22,8 +22,9 @@ static struct cpu_plan *of(struct plan *p)
     return (struct cpu_plan *)p;
 }
 
-static int cpu_probe(struct device_info *out, int max)
+static int cpu_probe(struct device_info *out, int max, int mine)
 {
+    (void)mine;
     if (max > 0)
         machine_describe(out);
     return 1;

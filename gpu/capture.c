@@ -16,7 +16,11 @@ struct capture {                        // by slot
     cudaGraphExec_t graphs[MODES][SOURCES];
     cudaEvent_t     at[MOMENTS];
 };
-struct captures { struct capture *slots; int n; };
+struct captures {
+    struct capture *slots;
+    int             n;
+    bool            warm[MODES];
+};
 
 void capture_open(struct gpu_plan *p, struct captures **out)
 {
@@ -95,13 +99,13 @@ static int enqueue(struct gpu_plan *p, struct capture *c, struct error *err)
         return rc;
     tap_grads(p);
     if (!tap_changes(p))
-        tap_finish(p, feed_norms(p, p->slot), feed_score(p, p->slot));
+        tap_finish(p, feed_row(p, p->slot));
     if ((rc = mark(p, c->at[UPDATE], err)) != 0 ||
         (p->mode == MODE_TRAIN && (rc = optim_finish(p, err)) != 0))
         return rc;
     if (tap_changes(p)) {
         tap_updated(p);
-        tap_finish(p, feed_norms(p, p->slot), feed_score(p, p->slot));
+        tap_finish(p, feed_row(p, p->slot));
     }
     return 0;
 }
@@ -119,6 +123,41 @@ out:
     return rc;
 }
 
+// Once, before the first graph, the same without one: libraries load kernels
+// when they are called for the first time, and a capture need not survive that.
+// Nothing that stays is changed: no update, no running statistics.
+static int warm_up(struct gpu_plan *p, struct captures *c, struct error *err)
+{
+    enum mode mode = p->mode;
+    int rc = 0;
+
+    p->mode = mode == MODE_EVAL ? MODE_EVAL : MODE_GRAD;
+    if (!c->warm[p->mode]) {
+        enqueue_stages(p);
+        if (p->err.code)
+            rc = fail(err, p->err.code, "%s", p->err.text);
+        else
+            CUDA_TRY(cudaGetLastError());
+        c->warm[p->mode] = !rc;
+    }
+out:
+    p->mode = mode;
+    return rc;
+}
+
+// A stream that is left capturing can do nothing else any more: ended whatever
+// happened, and the first mistake is the one to tell.
+static int end_capture(struct gpu_plan *p, cudaGraph_t *out, struct error *err)
+{
+    cudaError_t launched = cudaGetLastError();
+    int rc = 0;
+
+    CUDA_TRY(cudaStreamEndCapture(plan_stream(p), out));
+    CUDA_TRY(launched);
+out:
+    return rc;
+}
+
 static int record(struct gpu_plan *p, struct capture *c, cudaGraphExec_t *out,
                   struct error *err)
 {
@@ -128,13 +167,10 @@ static int record(struct gpu_plan *p, struct capture *c, cudaGraphExec_t *out,
     CUDA_TRY(cudaStreamBeginCapture(plan_stream(p),
                                     cudaStreamCaptureModeRelaxed));
     rc = enqueue(p, c, err);
-    if (rc) {                           // the first mistake is the one to tell
-        cudaStreamEndCapture(plan_stream(p), &graph);
-        goto out;
-    }
-    CUDA_TRY(cudaGetLastError());
-    CUDA_TRY(cudaStreamEndCapture(plan_stream(p), &graph));
-    CUDA_TRY(cudaGraphInstantiate(out, graph, 0));
+    int ended = end_capture(p, &graph, rc ? NULL : err);
+    rc = rc ? rc : ended;
+    if (!rc)
+        CUDA_TRY(cudaGraphInstantiate(out, graph, 0));
 out:
     if (graph)
         cudaGraphDestroy(graph);
@@ -151,7 +187,7 @@ int capture_launch(struct gpu_plan *p, struct captures *c, int slot,
     p->slot = slot;
     p->mode = mode;
     p->source = source;
-    if (!rc && !*graph)
+    if (!rc && !*graph && (rc = warm_up(p, c, err)) == 0)
         rc = record(p, at, graph, err);
     if (rc)
         return rc;
@@ -162,13 +198,9 @@ out:
     return rc;
 }
 
-int capture_wait(struct captures *c, int slot, struct error *err)
+cudaEvent_t capture_end(const struct captures *c, int slot)
 {
-    int rc = 0;
-
-    CUDA_TRY(cudaEventSynchronize(c->slots[slot].at[END]));
-out:
-    return rc;
+    return c->slots[slot].at[END];
 }
 
 int capture_times(struct captures *c, int slot, float *millis,

@@ -10,6 +10,7 @@ void capture_close(struct captures *c);                 // NULL is fine
 // Enqueues the step. Its times can be asked when it is over.
 int  capture_launch(struct gpu_plan *p, struct captures *c, int slot,
                     enum mode mode, enum source source, struct error *err);
-int  capture_wait(struct captures *c, int slot, struct error *err);
+// Behind the slot's step, once it was launched.
+cudaEvent_t capture_end(const struct captures *c, int slot);
 int  capture_times(struct captures *c, int slot, float *millis,
                    float *tap_millis, struct error *err);

@@ -25,6 +25,7 @@ struct dnn {
     struct dnn_target target;
     struct dnn_plan  *plans;
     char              device[256];      // in keys: name, capability, library
+    char             *cache;            // a folder, or NULL
 };
 
 static int dnn_fail(struct error *err, cudnnStatus_t status, const char *call)
@@ -45,21 +46,22 @@ static int dnn_fail(struct error *err, cudnnStatus_t status, const char *call)
         }                                                                      \
     } while (0)
 
-int dnn_open(struct dnn **out, struct error *err)
+int dnn_open(const char *cache, struct dnn **out, struct error *err)
 {
     struct dnn *d = *out = xcalloc(1, sizeof *d);
     struct cudaDeviceProp device;
     int rc = 0, ordinal;
 
+    d->cache = dnn_cache_dir(cache);
     if (cudnnGetVersion() < LEAST_VERSION)
         return fail(err, ERR_DEVICE, "cuDNN is version %zu, must be %d or "
                     "later", cudnnGetVersion(), LEAST_VERSION);
     CUDA_TRY(cudaGetDevice(&ordinal));
     CUDA_TRY(cudaGetDeviceProperties(&device, ordinal));
     CUDNN_TRY(cudnnCreate(&d->target.handle));
-    snprintf(d->device, sizeof d->device, "%.100s, sm_%d%d, %d processors, "
-             "cuDNN %zu", device.name, device.major, device.minor,
-             device.multiProcessorCount, cudnnGetVersion());
+    snprintf(d->device, sizeof d->device, "graphs %d, %.100s, sm_%d%d, %d "
+             "processors, cuDNN %zu", DNN_GRAPHS, device.name, device.major,
+             device.minor, device.multiProcessorCount, cudnnGetVersion());
 out:
     return rc;
 }
@@ -84,6 +86,7 @@ void dnn_close(struct dnn *d)
     }
     if (d->target.handle)
         cudnnDestroy(d->target.handle);
+    free(d->cache);
     free(d);
 }
 
@@ -283,10 +286,10 @@ static void choose(struct dnn *d, const struct dnn_conv *at,
     char *first = dnn_graph_text(plans[0]);
     int choice = 0;
 
-    if (n > 1 && first && dnn_cache_put(p->key, first)) {
+    if (n > 1 && first && dnn_cache_put(d->cache, p->key, first)) {
         choice = fastest(d, at, NULL, plans, n);
         char *text = choice > 0 ? dnn_graph_text(plans[choice]) : NULL;
-        if (!text || !dnn_cache_put(p->key, text))
+        if (!text || !dnn_cache_put(d->cache, p->key, text))
             choice = 0;                 // as the file says
         free(text);
     }
@@ -301,7 +304,7 @@ static int build(struct dnn *d, const struct dnn_conv *at, struct dnn_plan *p,
                  struct error *err)
 {
     cudnnBackendDescriptor_t plans[CANDIDATES];
-    char *text = dnn_cache_get(p->key);
+    char *text = dnn_cache_get(d->cache, p->key);
     int rc = 0, n;
 
     if (text)
@@ -319,6 +322,9 @@ static int build(struct dnn *d, const struct dnn_conv *at, struct dnn_plan *p,
     return 0;
 }
 
+static int choose_alone(struct dnn *d, const struct dnn_conv *at,
+                        const struct dnn_plan **out, struct error *err);
+
 // With statistics; p->plan stays NULL where that is not worth it, or where the
 // choice cannot be kept. Then the file says so, and it is not tried again.
 static int build_stats(struct dnn *d, const struct dnn_conv *at,
@@ -329,17 +335,17 @@ static int build_stats(struct dnn *d, const struct dnn_conv *at,
     cudnnBackendDescriptor_t plans[CANDIDATES];
     struct dnn_conv without = *at;
     struct error ignored = { 0 };
-    char *text = dnn_cache_get(p->key);
+    char *text = dnn_cache_get(d->cache, p->key);
     int n = 0, choice = -1;
 
-    if (text || !dnn_cache_put(p->key, none)) {
+    if (text || !dnn_cache_put(d->cache, p->key, none)) {
         if (text && strcmp(text, none) != 0)
             p->plan = dnn_graph_plan(&d->target, text);
         free(text);
         return 0;
     }
     without.stats = false;
-    int rc = dnn_choose(d, &without, &plain, err);
+    int rc = choose_alone(d, &without, &plain, err);
     if (rc)
         return rc;
     if (dnn_graph_new(&d->target, at, &p->graph, &ignored) == 0)
@@ -347,7 +353,7 @@ static int build_stats(struct dnn *d, const struct dnn_conv *at,
     if (n > 0)
         choice = fastest(d, at, plain, plans, n);
     text = choice >= 0 ? dnn_graph_text(plans[choice]) : NULL;
-    if (text && dnn_cache_put(p->key, text))
+    if (text && dnn_cache_put(d->cache, p->key, text))
         p->plan = plans[choice];
     free(text);
     for (int i = 0; i < n; i++)
@@ -356,8 +362,9 @@ static int build_stats(struct dnn *d, const struct dnn_conv *at,
     return 0;
 }
 
-int dnn_choose(struct dnn *d, const struct dnn_conv *at,
-               const struct dnn_plan **out, struct error *err)
+// As dnn_choose(), by whoever has the cache to itself.
+static int choose_alone(struct dnn *d, const struct dnn_conv *at,
+                        const struct dnn_plan **out, struct error *err)
 {
     struct dnn_plan *p = xcalloc(1, sizeof *p);
     char conv[128];
@@ -382,4 +389,16 @@ int dnn_choose(struct dnn *d, const struct dnn_conv *at,
     d->plans = p;
     *out = p->plan ? p : NULL;
     return 0;
+}
+
+// Another program that chooses at the same time would time this one's trials,
+// and one of the two would go on with what is not in the file.
+int dnn_choose(struct dnn *d, const struct dnn_conv *at,
+               const struct dnn_plan **out, struct error *err)
+{
+    int lock = dnn_cache_lock(d->cache);
+    int rc = choose_alone(d, at, out, err);
+
+    dnn_cache_unlock(lock);
+    return rc;
 }

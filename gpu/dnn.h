@@ -26,8 +26,9 @@ struct dnn_data { void *x, *w, *y; float *sums; void *workspace; };
 struct dnn_plan;                        // owned by struct dnn
 struct dnn;
 
-// For the current device. ERR_DEVICE when cuDNN is too old or fails.
-int  dnn_open(struct dnn **out, struct error *err);
+// For the current device. cache: a folder for plans, NULL = the user's.
+// ERR_DEVICE when cuDNN is too old or fails.
+int  dnn_open(const char *cache, struct dnn **out, struct error *err);
 void dnn_close(struct dnn *d);          // NULL is fine
 
 // The plan for this pass. May take seconds on the first run of a program with

@@ -1,11 +1,13 @@
 #include "gpu/dnn_cache.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <inttypes.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 #include "common/mem.h"
@@ -22,11 +24,12 @@ static uint64_t hash(const char *s)
     return h;
 }
 
-// The directory, or NULL when there is no place for one. Caller owns.
-static char *directory(void)
+char *dnn_cache_dir(const char *given)
 {
     const char *cache = getenv("XDG_CACHE_HOME"), *home = getenv("HOME");
 
+    if (given)
+        return xasprintf("%s/cuda", given);
     if (cache && cache[0] == '/')
         return xasprintf("%s/gradwatch/cuda", cache);
     if (home && home[0] == '/')
@@ -34,15 +37,19 @@ static char *directory(void)
     return NULL;
 }
 
-static bool make_directories(char *path)
+static bool make_directories(const char *dir)
 {
+    char *path = xstrdup(dir);
+
     for (char *slash = strchr(path + 1, '/'); slash;
          slash = strchr(slash + 1, '/')) {
         *slash = '\0';
         mkdir(path, 0700);              // what matters is the last one
         *slash = '/';
     }
-    return mkdir(path, 0700) == 0 || errno == EEXIST;
+    bool ok = mkdir(path, 0700) == 0 || errno == EEXIST;
+    free(path);
+    return ok;
 }
 
 static char *file_of(const char *dir, const char *key)
@@ -71,9 +78,9 @@ static char *slurp(const char *path)
 }
 
 // A file's first line is its key: another key's hash may be the same.
-char *dnn_cache_get(const char *key)
+char *dnn_cache_get(const char *dir, const char *key)
 {
-    char *dir = directory(), *path = dir ? file_of(dir, key) : NULL;
+    char *path = dir ? file_of(dir, key) : NULL;
     char *all = path ? slurp(path) : NULL, *text = NULL;
     size_t n = strlen(key);
 
@@ -81,7 +88,6 @@ char *dnn_cache_get(const char *key)
         text = xstrdup(all + n + 1);
     free(all);
     free(path);
-    free(dir);
     return text;
 }
 
@@ -95,9 +101,8 @@ static bool spill(const char *path, const char *key, const char *text)
     return ok;
 }
 
-bool dnn_cache_put(const char *key, const char *text)
+bool dnn_cache_put(const char *dir, const char *key, const char *text)
 {
-    char *dir = directory();
     bool ok = dir && make_directories(dir);
     char *path = ok ? file_of(dir, key) : NULL;
     char *draft = ok ? xasprintf("%s.%ld", path, (long)getpid()) : NULL;
@@ -108,6 +113,23 @@ bool dnn_cache_put(const char *key, const char *text)
         unlink(draft);
     free(draft);
     free(path);
-    free(dir);
     return ok;
+}
+
+int dnn_cache_lock(const char *dir)
+{
+    char *path = dir && make_directories(dir) ? xasprintf("%s/lock", dir)
+                                              : NULL;
+    int fd = path ? open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600) : -1;
+
+    while (fd >= 0 && flock(fd, LOCK_EX) != 0 && errno == EINTR)
+        ;
+    free(path);
+    return fd;
+}
+
+void dnn_cache_unlock(int lock)
+{
+    if (lock >= 0)
+        close(lock);
 }

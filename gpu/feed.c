@@ -13,7 +13,6 @@ struct place {                          // one slot
     struct slot   seam;                 // points into pinned
     char         *pinned, *device;
     cudaEvent_t   sent;
-    struct score *score;                // pinned, and the norms behind it
 };
 
 struct feed {
@@ -22,6 +21,9 @@ struct feed {
                                         // its end
     float        *values;               // (n, c, h, w) on the device, when
                                         // a slot came with values once
+    size_t        row_bytes;            // of results
+    char         *ring, *fetched;       // a row a slot: device, pinned
+    cudaEvent_t   here;                 // the rows are in `fetched`
 };
 
 static size_t rounded(size_t bytes)
@@ -40,12 +42,16 @@ static struct feed shape_of(const struct gpu_plan *p)
     f.move = f.index + rounded(n * sizeof(int32_t));
     f.pixels = f.move + rounded(n * sizeof(struct move));
     f.bytes = f.pixels + rounded((size_t)graph_elements(g, g->input));
+    f.row_bytes = rounded(sizeof(struct score) +
+                          (size_t)g->n_taps * sizeof(double));
     return f;
 }
 
 size_t feed_bytes(const struct gpu_plan *p)
 {
-    return shape_of(p).bytes * (size_t)p->base.opts.slots;
+    struct feed f = shape_of(p);
+
+    return (f.bytes + f.row_bytes) * (size_t)p->base.opts.slots;
 }
 
 // ---- open, close ------------------------------------------------------------
@@ -53,12 +59,9 @@ size_t feed_bytes(const struct gpu_plan *p)
 static int place_open(struct gpu_plan *p, struct place *at, struct error *err)
 {
     const struct feed *f = p->feed;
-    size_t norms = (size_t)p->base.graph->n_taps * sizeof(double);
     int rc = 0;
 
     CUDA_TRY(cudaHostAlloc((void **)&at->pinned, f->bytes,
-                           cudaHostAllocDefault));
-    CUDA_TRY(cudaHostAlloc((void **)&at->score, sizeof *at->score + norms,
                            cudaHostAllocDefault));
     CUDA_TRY(cudaMalloc((void **)&at->device, f->bytes));
     CUDA_TRY(cudaEventCreateWithFlags(&at->sent, cudaEventDisableTiming));
@@ -72,6 +75,21 @@ out:
     return rc;
 }
 
+static int ring_open(struct feed *f, int slots, struct error *err)
+{
+    size_t bytes = f->row_bytes * (size_t)slots;
+    int rc = 0;
+
+    CUDA_TRY(cudaMalloc((void **)&f->ring, bytes));
+    CUDA_TRY(cudaHostAlloc((void **)&f->fetched, bytes, cudaHostAllocDefault));
+    // Who waits sleeps: a thread that spins would take a core from those that
+    // read images.
+    CUDA_TRY(cudaEventCreateWithFlags(&f->here, cudaEventDisableTiming |
+                                      cudaEventBlockingSync));
+out:
+    return rc;
+}
+
 int feed_open(struct gpu_plan *p, struct error *err)
 {
     int rc = 0, slots = p->base.opts.slots;
@@ -81,7 +99,7 @@ int feed_open(struct gpu_plan *p, struct error *err)
     p->feed->places = xcalloc((size_t)slots, sizeof *p->feed->places);
     for (int i = 0; i < slots && !rc; i++)
         rc = place_open(p, &p->feed->places[i], err);
-    return rc;
+    return rc ? rc : ring_open(p->feed, slots, err);
 }
 
 void feed_close(struct gpu_plan *p)
@@ -94,11 +112,14 @@ void feed_close(struct gpu_plan *p)
         struct place *at = &f->places[i];
 
         cudaFreeHost(at->pinned);
-        cudaFreeHost(at->score);
         cudaFree(at->device);
         if (at->sent)
             cudaEventDestroy(at->sent);
     }
+    if (f->here)
+        cudaEventDestroy(f->here);
+    cudaFreeHost(f->fetched);
+    cudaFree(f->ring);
     cudaFree(f->values);
     free(f->places);
     free(f);
@@ -110,14 +131,36 @@ struct slot *feed_slot(const struct gpu_plan *p, int slot)
     return &p->feed->places[slot].seam;
 }
 
-struct score *feed_score(const struct gpu_plan *p, int slot)
+// ---- results ----------------------------------------------------------------
+
+struct score *feed_row(const struct gpu_plan *p, int slot)
 {
-    return p->feed->places[slot].score;
+    return (struct score *)(p->feed->ring +
+                            (size_t)slot * p->feed->row_bytes);
 }
 
-double *feed_norms(const struct gpu_plan *p, int slot)
+const struct score *feed_fetched(const struct gpu_plan *p, int slot)
 {
-    return (double *)(feed_score(p, slot) + 1);
+    return (const struct score *)(p->feed->fetched +
+                                  (size_t)slot * p->feed->row_bytes);
+}
+
+// All rows in one copy: of slots that are still on their way it brings what
+// nobody reads.
+int feed_fetch(struct gpu_plan *p, cudaEvent_t end, struct error *err)
+{
+    struct feed *f = p->feed;
+    cudaStream_t stream = p->store->fetching;
+    int rc = 0;
+
+    CUDA_TRY(cudaStreamWaitEvent(stream, end, 0));
+    CUDA_TRY(cudaMemcpyAsync(f->fetched, f->ring,
+                             f->row_bytes * (size_t)p->base.opts.slots,
+                             cudaMemcpyDeviceToHost, stream));
+    CUDA_TRY(cudaEventRecord(f->here, stream));
+    CUDA_TRY(cudaEventSynchronize(f->here));
+out:
+    return rc;
 }
 
 // ---- images -----------------------------------------------------------------

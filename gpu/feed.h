@@ -1,6 +1,6 @@
 /* gpu/feed.h: what goes into a step and what comes out: slots, staged through
- * pinned memory, resident images, and results that the last kernel of a step
- * writes straight to pinned memory. */
+ * pinned memory, resident images, and a ring of results on the device, a row a
+ * slot, that is copied out while later steps run. */
 #pragma once
 #include "gpu/op.h"
 
@@ -27,6 +27,10 @@ enum source feed_source(const struct gpu_plan *p, int slot);
 int feed_send(struct gpu_plan *p, int slot, enum source source,
               struct optim_step step, struct error *err);
 
-// Of a slot, pinned.
-struct score *feed_score(const struct gpu_plan *p, int slot);
-double       *feed_norms(const struct gpu_plan *p, int slot);
+// A slot's row of results, the norms behind the score: where its step's last
+// kernel writes it, on the device; and here, as it was when it was fetched.
+struct score *feed_row(const struct gpu_plan *p, int slot);
+const struct score *feed_fetched(const struct gpu_plan *p, int slot);
+// Fetches the rows of the step that `end` is behind, and of all before it. Later
+// steps go on meanwhile.
+int feed_fetch(struct gpu_plan *p, cudaEvent_t end, struct error *err);

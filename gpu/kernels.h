@@ -213,8 +213,7 @@ int  tap_partials(size_t n, enum tap_kind kind, int parts);     // for .count
 // is in device memory.
 void launch_tap_sums(const struct tap_segment *s, int n, int most,
                      double *partials, cudaStream_t stream);
-// out[i] = what segment i measures. out and result may be pinned host memory;
-// *result = *score when both are given.
+// out[i] = what segment i measures; *result = *score when both are given.
 void launch_tap_finish(double *out, const struct tap_segment *s, int n,
                        const double *partials, struct score *result,
                        const struct score *score, cudaStream_t stream);

@@ -15,7 +15,7 @@
 #include "gpu/tap.h"
 #include "model/arena.h"
 
-enum { ALIGN = 256, MAX_SLOTS = 1024 };
+enum { ALIGN = 256, MAX_SLOTS = 1024, LEAST_MAJOR = 8 };
 
 // The module's one name; all others stay inside.
 extern const struct backend backend_cuda;
@@ -41,28 +41,29 @@ static int gpu_collect(struct plan *plan, struct result *out,
     return step_collect(of(plan), out, err);
 }
 
-// Without a driver or a device: 0. What is free shows only to a process with a
-// context on the card, which takes seconds and memory there: the current one is
-// asked, the others tell what they have in all.
-static int gpu_probe(struct device_info *out, int max)
+// Without a driver or a device: 0. Cards that the kernels were not built for
+// are not counted, nor what CUDA lists behind them: the fastest come first.
+static int gpu_probe(struct device_info *out, int max, int mine)
 {
-    int n = 0, current = 0;
+    struct cudaDeviceProp device;
+    int n = 0, known = 0;
 
-    if (cudaGetDeviceCount(&n) != cudaSuccess ||
-        cudaGetDevice(&current) != cudaSuccess)
-        return 0;
-    for (int i = 0; i < n && i < max; i++) {
-        struct cudaDeviceProp device;
+    if (cudaGetDeviceCount(&n) != cudaSuccess)
+        n = 0;
+    for (; known < n && known < max; known++) {
+        struct device_info *to = &out[known];
 
-        memset(&out[i], 0, sizeof out[i]);
-        if (cudaGetDeviceProperties(&device, i) != cudaSuccess)
-            return i;
-        snprintf(out[i].name, sizeof out[i].name, "%.63s", device.name);
-        out[i].bytes_total = out[i].bytes_free = device.totalGlobalMem;
-        if (i == current)
-            cudaMemGetInfo(&out[i].bytes_free, &out[i].bytes_total);
+        if (cudaGetDeviceProperties(&device, known) != cudaSuccess ||
+            device.major < LEAST_MAJOR)
+            break;
+        *to = (struct device_info){ .bytes_total = device.totalGlobalMem,
+                                    .bytes_free = device.totalGlobalMem };
+        snprintf(to->name, sizeof to->name, "%.63s", device.name);
+        if (known == mine && cudaSetDevice(mine) == cudaSuccess)
+            cudaMemGetInfo(&to->bytes_free, &to->bytes_total);
     }
-    return n;
+    cudaGetLastError();                 // nobody else's mistake
+    return known;
 }
 
 // ---- memory -----------------------------------------------------------------
@@ -158,8 +159,8 @@ static void gpu_destroy(struct plan *plan)
 
     if (!p)
         return;
-    if (p->store && p->store->main)
-        cudaStreamSynchronize(p->store->main);
+    if (p->store)
+        cudaDeviceSynchronize();        // copies, too
     step_close(p);
     feed_close(p);
     tap_free(p->taps);
@@ -354,7 +355,7 @@ static void gpu_set_steps(struct plan *plan, int64_t n)
 __attribute__((visibility("default")))
 const struct backend backend_cuda = {
     .name = "cuda",
-    .ahead = 2,                         // one runs, one is there when it ends
+    .ahead = 16,                        // so that results come by eights
     .probe = gpu_probe,
     .compile = gpu_compile,
     .destroy = gpu_destroy,

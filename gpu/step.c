@@ -1,5 +1,6 @@
 /* gpu/step.c: steps on their way to the device and back. Nothing here waits
- * but collect. */
+ * but collect, and that not at every step: results come half of those on their
+ * way at a time, and the device has the other half to work at meanwhile. */
 #include "gpu/step.h"
 
 #include <stdlib.h>
@@ -16,6 +17,7 @@ struct steps {
     struct captures *captures;
     struct waiting  *ring;              // of opts.slots
     int              oldest, n;
+    int              here;              // of the oldest ones: fetched
     double           loss;
 };
 
@@ -120,6 +122,18 @@ int step_submit(struct gpu_plan *p, int slot, enum mode mode, double lr,
     return 0;
 }
 
+static int fetch(struct gpu_plan *p, struct error *err)
+{
+    struct steps *s = p->steps;
+    int n = s->n > 1 ? s->n / 2 : 1;
+    int last = s->ring[(s->oldest + n - 1) % p->base.opts.slots].slot;
+    int rc = feed_fetch(p, capture_end(s->captures, last), err);
+
+    if (!rc)
+        s->here = n;
+    return rc;
+}
+
 int step_collect(struct gpu_plan *p, struct result *out, struct error *err)
 {
     struct steps *s = p->steps;
@@ -129,16 +143,18 @@ int step_collect(struct gpu_plan *p, struct result *out, struct error *err)
 
     if (!s->n)
         return fail(err, ERR_STATE, "no step waits to be collected");
-    if ((rc = capture_wait(s->captures, done.slot, err)) ||
+    if ((!s->here && (rc = fetch(p, err)) != 0) ||
         (rc = capture_times(s->captures, done.slot, &out->millis,
                             &out->tap_millis, err)))
         return rc;
+    const struct score *row = feed_fetched(p, done.slot);
     s->oldest = (s->oldest + 1) % p->base.opts.slots;
     s->n--;
-    out->loss = s->loss = feed_score(p, done.slot)->loss;
-    out->correct = feed_score(p, done.slot)->correct;
+    s->here--;
+    out->loss = s->loss = row->loss;
+    out->correct = row->correct;
     if (out->taps && done.mode != MODE_EVAL) {
-        memcpy(out->taps, feed_norms(p, done.slot), bytes);
+        memcpy(out->taps, row + 1, bytes);
         tap_constants(p, out->loss, out->taps);
     }
     return 0;

@@ -93,12 +93,12 @@ static void wants_of(struct store *s, struct want w[WANTS])
     memcpy(w, all, sizeof all);
 }
 
-enum { STREAMS = 4, EVENTS = 4 };
+enum { STREAMS = 5, EVENTS = 4 };
 
 static int open_streams(struct store *s, struct error *err)
 {
     cudaStream_t *const streams[STREAMS] = { &s->main, &s->side, &s->updating,
-                                             &s->copying };
+                                             &s->copying, &s->fetching };
     cudaEvent_t *const events[EVENTS] = { &s->fork, &s->join, &s->ready,
                                           &s->updated };
     int rc = 0;
@@ -114,7 +114,7 @@ out:
 static void close_streams(struct store *s)
 {
     const cudaStream_t streams[STREAMS] = { s->main, s->side, s->updating,
-                                            s->copying };
+                                            s->copying, s->fetching };
     const cudaEvent_t events[EVENTS] = { s->fork, s->join, s->ready,
                                          s->updated };
 
@@ -143,7 +143,7 @@ int store_new(const struct graph *g, const struct plan_opts *o,
         s->bytes += wants[i].bytes;
     rc = open_streams(s, err);
     if (!rc)
-        rc = dnn_open(&s->dnn, err);
+        rc = dnn_open(o->cache, &s->dnn, err);
     if (!rc)
         rc = blas_open(&s->blas, err);
     return rc;                          // the caller frees *out
@@ -171,8 +171,7 @@ void store_free(struct store *s)
 
     if (!s)
         return;
-    if (s->main)
-        cudaStreamSynchronize(s->main);
+    cudaDeviceSynchronize();
     wants_of(s, wants);
     for (int i = 0; i < WANTS; i++)
         cudaFree(*wants[i].at);

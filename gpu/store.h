@@ -34,7 +34,7 @@ struct store {
     float         *staging;             // one tensor on its way across the seam
     size_t         bytes, staging_bytes;
 
-    cudaStream_t   main, side, updating, copying;
+    cudaStream_t   main, side, updating, copying, fetching;
     cudaEvent_t    fork, join;          // between main and side
     cudaEvent_t    ready, updated;      // between main and updating
     struct dnn    *dnn;

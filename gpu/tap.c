@@ -336,13 +336,13 @@ void tap_updated(struct gpu_plan *p)
     run_batch(p, CHANGES);
 }
 
-void tap_finish(struct gpu_plan *p, double *out, struct score *score)
+void tap_finish(struct gpu_plan *p, struct score *row)
 {
     const struct tap_plan *t = p->taps;
     int n = p->mode == MODE_EVAL ? 0 : p->base.graph->n_taps;
 
-    launch_tap_finish(out, t->device_rows, n, t->partials, score, p->score,
-                      plan_stream(p));
+    launch_tap_finish((double *)(row + 1), t->device_rows, n, t->partials, row,
+                      p->score, plan_stream(p));
 }
 
 // Of one number: it is its own mean and norm.

@@ -19,13 +19,13 @@ void tap_free(struct tap_plan *t);      // NULL is fine
 // While a step is captured: taps whose numbers are complete when this stage
 // begins, or ends; those of the weights, before everything, of their gradients,
 // behind it, and when all is updated the changes, if any are asked for; the
-// results, into out and score (pinned).
+// results, into a row: the score, and the norms behind it.
 void tap_begin(struct gpu_plan *p, int stage);
 void tap_after(struct gpu_plan *p, int stage);
 void tap_weights(struct gpu_plan *p);
 void tap_grads(struct gpu_plan *p);
 bool tap_changes(const struct gpu_plan *p);
 void tap_updated(struct gpu_plan *p);
-void tap_finish(struct gpu_plan *p, double *out, struct score *score);
+void tap_finish(struct gpu_plan *p, struct score *row);
 // Puts in what needs no kernel: of the loss and of its gradient, 1.
 void tap_constants(const struct gpu_plan *p, double loss, double *out);

@@ -42,6 +42,8 @@ struct plan_opts {
     struct optim   optim;
     uint64_t       seed;
     bool           keep_all;            // no fusing, no reuse: all is readable
+    const char    *cache;               // folder for what a backend finds out
+                                        // once; NULL = the user's
 };
 
 // A whole data set as bytes, h * w * c each. A backend that can hold it on the
@@ -84,7 +86,10 @@ struct backend {
     int         ahead;                  // steps worth handing over before the
                                         // oldest is collected; 0 = submit does
                                         // the step itself
-    int  (*probe)  (struct device_info *out, int max);          // how many
+    // How many devices there are; tells of the first `max`. What is free on a
+    // GPU shows only to a process that opened it, which takes time and memory
+    // there: told of device `mine`, -1 = none; of others all is free.
+    int  (*probe)  (struct device_info *out, int max, int mine);
     // Parameters, running statistics and optimizer state (step count too) are
     // those of `share` when it is not NULL: the same network at another batch
     // size. share must outlive the new plan. Fresh ones are zero until

@@ -28,7 +28,7 @@ __attribute__((constructor)) static void open_module(void)
 
     if (!b)
         skip(dlerror());
-    if (b->probe(info, 1) < 1)
+    if (b->probe(info, 1, -1) < 1)
         skip("no GPU answers");
     printf("on %s\n", info[0].name);
     backend_cuda = *b;

@@ -250,11 +250,11 @@ static void test_probe(void **state)
     (void)state;
     struct device_info info[2] = { 0 };
 
-    assert_int_equal(backend_cpu.probe(info, 2), 1);
+    assert_int_equal(backend_cpu.probe(info, 2, 0), 1);
     assert_true(info[0].name[0]);
     assert_true(info[0].bytes_total >= info[0].bytes_free);
     assert_true(info[0].bytes_free > 1 << 20);
-    assert_int_equal(backend_cpu.probe(NULL, 0), 1);
+    assert_int_equal(backend_cpu.probe(NULL, 0, 0), 1);
 }
 
 int main(void)

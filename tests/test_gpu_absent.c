@@ -22,7 +22,7 @@ static void test_no_device_is_no_crash(void **state)
     if (!b)
         fail_msg("%s", dlerror());
     assert_string_equal(b->name, "cuda");
-    if (b->probe(info, 4) > 0)
+    if (b->probe(info, 4, -1) > 0)
         skip();                         // the suite gpu tests this machine
     struct graph *g = small_net(2, true);
     int rc = b->compile(g, &(struct plan_opts){ .slots = 1 }, NULL, &plan,

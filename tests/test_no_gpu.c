@@ -151,7 +151,8 @@ static void no_device(void **state)
     char *why = note();
     if (!why)
         skip();                         // a GPU answers
-    assert_string_equal(why, "no GPU answers");
+    assert_string_equal(why, "no GPU of compute capability "
+                        "8.0 or later answers");
     refused_with(why);
     auto_takes_the_cpu();
     free(why);

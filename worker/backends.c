@@ -73,9 +73,10 @@ static int find_cuda(int least, const struct backend **out, struct error *err)
 
     if (rc)
         return rc;
-    int n = b->probe(info, MAX_DEVICES);
+    int n = b->probe(info, MAX_DEVICES, -1);
     if (n <= 0)
-        return fail(err, ERR_DEVICE, "no GPU answers");
+        return fail(err, ERR_DEVICE, "no GPU of compute capability 8.0 or "
+                    "later answers");
     if (n < least)
         return fail(err, ERR_DEVICE, "there %s %d of them, numbered from 0",
                     n == 1 ? "is" : "are", n);
@@ -132,7 +133,7 @@ int backend_info(const struct backend *b, int ordinal, struct device_info *out,
                  struct error *err)
 {
     struct device_info info[MAX_DEVICES] = { 0 };
-    int n = b->probe(info, MAX_DEVICES);
+    int n = b->probe(info, MAX_DEVICES, ordinal);
 
     if (ordinal >= n)
         return fail(err, ERR_DEVICE, "device %s:%d does not answer", b->name,
@@ -144,7 +145,7 @@ int backend_info(const struct backend *b, int ordinal, struct device_info *out,
 static void add_devices(json_t *devices, const struct backend *b)
 {
     struct device_info info[MAX_DEVICES] = { 0 };
-    int n = b->probe(info, MAX_DEVICES);
+    int n = b->probe(info, MAX_DEVICES, 0);
 
     for (int i = 0; i < n; i++)
         json_array_append_new(devices, json_pack(

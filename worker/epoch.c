@@ -1,6 +1,6 @@
 /* worker/epoch.c: the steps of an epoch. Plans live on a lane; this thread
  * fills the next batch meanwhile, records, and tells. A device that works by
- * itself is handed steps before the last ones are collected (backend.ahead), so
+ * itself is handed steps before the last ones are collected (rig.ahead), so
  * that it never waits for this program; results come in order all the same. */
 #include "worker/run.h"
 
@@ -11,6 +11,10 @@
 #include "common/log.h"
 #include "worker/evaluate.h"
 #include "worker/rate.h"
+
+// News is no older than this, or than two steps: where those are long, fewer
+// are on their way.
+enum { LAG_MILLIS = 100, LEAST_LAG = 2 };
 
 // Steps that take longer are taken for hung: no more live events, so that
 // whoever watches for them can act.
@@ -103,6 +107,8 @@ static int take_turn(struct run *r, int64_t give, int64_t take)
     while (!lane_wait(r->lane, TELL_MOST_S))
         if (clock_seconds() - start < STEP_LIMIT_S)
             epoch_live(r);
+    if (take >= 0 && !turn.rc)
+        r->millis = turn.result.millis;
     if (take >= 0 && !turn.rc && !r->bad)
         r->result = turn.result;
     return turn.rc;
@@ -154,6 +160,15 @@ static int probe(struct run *r, int64_t step)
     return p.rc == ERR_STATE ? 0 : p.rc;    // stopped: the loop sees that too
 }
 
+// Steps that may be on their way when the oldest is collected.
+static int64_t lag_of(const struct run *r)
+{
+    double most = r->millis > 0 ? LAG_MILLIS / r->millis : 0;
+    int64_t lag = most < LEAST_LAG ? LEAST_LAG : (int64_t)most;
+
+    return lag < r->rig.ahead ? lag : r->rig.ahead;
+}
+
 // All from `first` on, until one says stop. What is on its way then is
 // collected, and recorded: a checkpoint has its updates. Not behind a loss that
 // ends the run: what follows that is not the user's.
@@ -164,10 +179,12 @@ static int take_steps(struct run *r, int64_t first)
 
     fill(r, first);
     while (!rc) {
+        int64_t lag = lag_of(r);
         bool give = given < r->rig.steps_per_epoch && !run_stopped(r) &&
                     !r->bad;
         if (!give && taken == given)
             break;
+        give = give && given - taken <= lag;
         if (give && given != probed &&
             prober_due(r->prober, r->job, of_run(r, given), given == 0)) {
             if (taken == given) {       // no update is on its way
@@ -177,7 +194,7 @@ static int take_steps(struct run *r, int64_t first)
             }
             give = false;
         }
-        bool take = !give || given - taken >= r->rig.backend->ahead;
+        bool take = !give || given - taken >= lag;
         rc = take_turn(r, give ? given : -1, take ? taken : -1);
         if (!rc && take && !r->bad)
             note(r, taken);

@@ -9,6 +9,9 @@
 #include "worker/augment.h"
 
 enum { MAX_THREADS = 1024 };
+// Batches that are small, and so done soon, go by more at once; of large ones
+// two are enough, and more would take memory.
+enum { LEAST_AHEAD = 2, SLOTS_BYTES = 64 << 20 };
 
 int rig_cut(struct rig *rig, int64_t n, int batch, struct error *err)
 {
@@ -59,6 +62,7 @@ static int open_part(struct rig *rig, struct rig_part *part,
         .device = rig->ordinal, .slots = slots, .threads = threads(),
         .precision = rig->precision,
         .optim = optim_of(job), .seed = job->train.seed,
+        .cache = rig->cache,
     };
 
     part->graph = net_build(&net, err);
@@ -72,10 +76,21 @@ static int open_part(struct rig *rig, struct rig_part *part,
     return rc;
 }
 
+static int ahead_of(const struct rig *rig, const struct job *job)
+{
+    int most = rig->backend->ahead, side = job->data.image_size;
+    int64_t fit = SLOTS_BYTES / (3 * (int64_t)side * side * rig->full.n) - 2;
+
+    if (fit < LEAST_AHEAD)
+        fit = LEAST_AHEAD;
+    return fit < most ? (int)fit : most;
+}
+
 int rig_open(struct rig *rig, const struct job *job, const struct taps *taps,
              struct error *err)
 {
-    rig->slots = rig->backend->ahead + 2;
+    rig->ahead = ahead_of(rig, job);
+    rig->slots = rig->ahead + 2;
     assert(rig->slots <= RIG_MOST_SLOTS);
     int rc = open_part(rig, &rig->full, NULL, rig->slots, job, taps, err);
 

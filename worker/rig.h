@@ -10,7 +10,7 @@
 #include "worker/data.h"
 #include "worker/taps.h"
 
-enum { RIG_MOST_SLOTS = 8 };
+enum { RIG_MOST_SLOTS = 18 };
 
 struct rig_part {                       // a batch size
     struct graph *graph;
@@ -24,10 +24,13 @@ struct rig {
     const struct backend *backend;
     int                   ordinal;
     enum precision        precision;
+    const char           *cache;        // as in struct plan_opts
     struct rig_part       full, tail;
     int64_t               steps_per_epoch, images_per_epoch;
-    int                   slots;        // of the full part: for the steps that
-                                        // are on their way, and one to fill
+    int                   ahead;        // steps that may be on their way when
+                                        // the oldest is collected
+    int                   slots;        // of the full part: for those, one that
+                                        // is handed over, and one to fill
     bool                  leftover;     // a single image that no step takes
     bool                  resident;     // the device holds the images
 };
@@ -38,7 +41,7 @@ int  rig_cut(struct rig *rig, int64_t n, int batch, struct error *err);
 
 // Builds, taps, compiles and fills the parts that rig_cut() asked for, with
 // job.model.classes outputs, with as many threads as OMP_NUM_THREADS says (or
-// cores). backend, ordinal and precision are set before.
+// cores). backend, ordinal, precision and cache are set before.
 int  rig_open(struct rig *rig, const struct job *job, const struct taps *taps,
               struct error *err);
 void rig_close(struct rig *rig);

@@ -24,6 +24,7 @@ struct run {
     int32_t        *order;              // (data.n) images of the epoch
     double         *numbers;            // (taps.n) of the step, to record
     struct result   result;             // of the last step that was collected
+    float           millis;             // that the device took for a step
     bool            bad;                // its loss is why the run ends
     struct progress progress;
     double          tap_seconds;        // of the epoch

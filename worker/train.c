@@ -13,6 +13,9 @@
 #include "model/nets.h"
 #include "worker/backends.h"
 
+// A device that takes longer to wake up is taken for hung, as a step is.
+enum { WAKE_LIMIT_S = 1800 };
+
 bool run_stopped(void *run)
 {
     struct run *r = run;
@@ -135,6 +138,19 @@ void run_on_lane(struct run *r, lane_call *call)
         ;
 }
 
+// The first job on a new card tries out how it computes each layer, which can
+// take minutes: meanwhile it is told that somebody is at work.
+static void wake_device(struct run *r)
+{
+    double start = clock_seconds();
+
+    r->lane = lane_open();
+    lane_give(r->lane, open_rig, r);
+    while (!lane_wait(r->lane, TELL_MOST_S))
+        if (clock_seconds() - start < WAKE_LIMIT_S)
+            tell_loading(&r->tell, r->data->n, r->data->n);
+}
+
 static int prepare(struct run *r)
 {
     struct device_info device;
@@ -151,8 +167,8 @@ static int prepare(struct run *r)
                              .init = r->o->init, .sums = r->o->sums,
                              .n_sums = r->o->n_sums };
     checkpoint_spec(r->job, r->data->n, r->keep.spec);
-    r->lane = lane_open();
-    run_on_lane(r, open_rig);
+    r->rig.cache = r->o->cache ? r->o->cache->dir : NULL;
+    wake_device(r);
     if (r->err.code && r->keep.no_init)
         return init_problem(r, r->err.text);
     if (r->err.code)

@@ -91,7 +91,7 @@ static const struct backend *open_module(const char *path)
     const struct backend *b = module ? dlsym(module, "backend_cuda") : NULL;
     struct device_info info;
 
-    if (!b || b->probe(&info, 1) < 1) {
+    if (!b || b->probe(&info, 1, -1) < 1) {
         fprintf(stderr, "bench_gpu: %s\n", b ? "no GPU answers" : dlerror());
         exit(77);
     }

@@ -1,8 +1,9 @@
 /* tests/emulate/runtime.cpp: as much of the CUDA runtime as gpu/ calls, on a
  * CPU. What is enqueued runs as late as a device may: when somebody waits for
- * it, and no further than that; so a slot that is filled while its step is on
- * its way, or a result that is read too early, shows. (On the stream NULL it
- * runs at once.) New memory is full of nans, so that what was never written
+ * its stream, no further than that, and with it only what events say of other
+ * streams; so a slot that is filled while its step is on its way, or a result
+ * that is fetched too early, shows. (On the stream NULL it runs at once.) New
+ * memory is full of nans, so that what was never written
  * shows, too; what may not happen while a graph is captured aborts the program.
  *
  * Of a graph, what other streams do than the one it is captured on is put off
@@ -20,9 +21,12 @@
 #include <map>
 
 typedef std::list<std::function<void()>> work_list;
-struct pending { std::function<void()> work; cudaEvent_t event; };
+struct moment { cudaStream_t stream; long number; };    // work up to there
+struct pending { std::function<void()> work; long number; moment behind; };
 
-static std::list<pending> queue;        // in the order it was enqueued
+static std::map<cudaStream_t, std::list<pending>> queues;
+static std::map<cudaEvent_t, moment> moments;           // outside of graphs
+static long numbers;                    // of all that was enqueued
 static work_list *capture;              // NULL: nothing is captured
 static cudaStream_t captured;           // where the capture began
 static std::map<cudaStream_t, work_list> aside;     // of other streams: not yet
@@ -61,7 +65,7 @@ void emulate_enqueue(cudaStream_t stream, std::function<void()> work)
     if (!capture && !stream)
         work();
     else if (!capture)
-        queue.push_back({ work, NULL });
+        queues[stream].push_back({ work, ++numbers, { NULL, 0 } });
     else if (stream == captured)
         capture->push_back(work);
     else if (eager)
@@ -79,31 +83,25 @@ static work_list::iterator later(work_list::iterator a, work_list::iterator b)
     return a;
 }
 
-static void run_next()
+static void run_until(moment m)
 {
-    pending next = queue.front();
+    std::list<pending> &queue = queues[m.stream];
 
-    queue.pop_front();
-    if (!lost)
-        next.work();
+    while (!queue.empty() && queue.front().number <= m.number) {
+        pending next = queue.front();
+
+        queue.pop_front();
+        if (next.behind.stream)
+            run_until(next.behind);
+        if (!lost)
+            next.work();
+    }
 }
 
 static void run_all()
 {
-    while (!queue.empty())
-        run_next();
-}
-
-static void run_until(cudaEvent_t e)
-{
-    bool waits = false;
-
-    for (const pending &p : queue)
-        waits = waits || p.event == e;
-    while (waits) {
-        waits = queue.front().event != e;
-        run_next();
-    }
+    for (auto &queue : queues)
+        run_until({ queue.first, numbers });
 }
 
 extern "C" {
@@ -187,16 +185,25 @@ cudaError_t cudaStreamDestroy(cudaStream_t s)
     return cudaSuccess;
 }
 
-cudaError_t cudaStreamSynchronize(cudaStream_t)
+cudaError_t cudaStreamSynchronize(cudaStream_t s)
 {
     not_while_capturing("cudaStreamSynchronize");
+    run_until({ s, numbers });
+    return lost;
+}
+
+cudaError_t cudaDeviceSynchronize(void)
+{
+    not_while_capturing("cudaDeviceSynchronize");
     run_all();
     return lost;
 }
 
 cudaError_t cudaStreamWaitEvent(cudaStream_t s, cudaEvent_t e, unsigned)
 {
-    if (capture && eager && s != captured) {
+    if (!capture && moments.count(e)) {
+        queues[s].push_back({ [] { }, ++numbers, moments[e] });
+    } else if (capture && eager && s != captured) {
         bool first = !reached.count(s);
         reached[s] = first ? behind.at(e) : later(reached[s], behind.at(e));
     } else if (capture && s == captured) {
@@ -216,16 +223,19 @@ cudaError_t cudaEventCreateWithFlags(cudaEvent_t *e, unsigned)
 
 cudaError_t cudaEventDestroy(cudaEvent_t e)
 {
+    moments.erase(e);
     free(e);
     return cudaSuccess;
 }
 
 cudaError_t cudaEventRecord(cudaEvent_t e, cudaStream_t s)
 {
+    if (!capture) {
+        moments[e] = { s, ++numbers };
+        return lost;
+    }
     recorded[e] = s;
-    if (!capture)
-        queue.push_back({ [] { }, e });
-    else if (eager)
+    if (eager)
         behind[e] = s == captured ? std::prev(capture->end()) : reached.at(s);
     return lost;
 }
@@ -238,7 +248,8 @@ cudaError_t cudaEventRecordWithFlags(cudaEvent_t, cudaStream_t, unsigned)
 cudaError_t cudaEventSynchronize(cudaEvent_t e)
 {
     not_while_capturing("cudaEventSynchronize");
-    run_until(e);
+    if (moments.count(e))
+        run_until(moments[e]);
     return lost;
 }
 
@@ -327,6 +338,7 @@ cudaError_t cudaGetDeviceProperties(struct cudaDeviceProp *p, int)
     memset(p, 0, sizeof *p);
     snprintf(p->name, sizeof p->name, "emulated on a CPU");
     p->totalGlobalMem = bytes_total();
+    p->major = 8;
     return cudaSuccess;
 }
 
