@@ -99,26 +99,31 @@ static void every_quantity_is_the_references(void **state)
 }
 
 // At a rate that changes nothing, the loss of each step tells of its images:
-// they were those of the step, though several steps are on their way at once.
+// they were those of the step, though all are on their way at once.
 static void steps_keep_their_images(void **state)
 {
     static const char spec[] = "{\"model\":{\"arch\":\"resnet18\","
         "\"width\":0.0625},\"data\":{\"image_size\":16,\"augment\":\"flip\","
-        "\"synthetic\":{\"classes\":4,\"images\":41,\"size\":16}},"
+        "\"validation\":0.5,"
+        "\"synthetic\":{\"classes\":4,\"images\":82,\"size\":16}},"
         "\"device\":\"%s\",\"train\":{\"epochs\":1,\"batch\":4,\"lr\":1e-9,"
         "\"precision\":\"f32\"}}";
     static const char *const devices[] = { "cuda", "reference" };
-    json_t *events[2], *early[2];
+    json_t *events[2], *early[2], *seen[2];
 
     (void)state;
     for (int i = 0; i < 2; i++) {
         char *text = xasprintf(spec, devices[i]);
         events[i] = run(text, 0);
         early[i] = json_object_get(event_of(events[i], "epoch"), "early");
+        seen[i] = json_object_get(event_of(events[i], "epoch"), "validation");
         free(text);
     }
     assert_int_equal(json_array_size(early[0]), json_array_size(early[1]));
     assert_true(json_array_size(early[1]) > 4);
+    assert_int_equal(json_integer_value(json_object_get(seen[0], "images")),
+                     42);
+    compare_layers(seen[0], seen[1], "validation", 1e-4);
     for (size_t s = 0; s < json_array_size(early[1]); s++) {
         double is = json_number_value(json_object_get(
             json_array_get(early[0], s), "loss"));
@@ -129,6 +134,30 @@ static void steps_keep_their_images(void **state)
     }
     json_decref(events[0]);
     json_decref(events[1]);
+}
+
+// The loss of the second step or so is no number: the run ends there, and what
+// was on its way behind that is not recorded.
+static void a_loss_that_is_no_number_ends_the_run(void **state)
+{
+    static const char spec[] = "{\"model\":{\"arch\":\"resnet18\","
+        "\"width\":0.0625},\"data\":{\"image_size\":16,\"synthetic\":"
+        "{\"classes\":4,\"images\":200,\"size\":16}},\"device\":\"cuda\","
+        "\"train\":{\"epochs\":2,\"batch\":4,\"lr\":1e9,\"precision\":"
+        "\"f32\"}}";
+
+    (void)state;
+    json_t *events = run(spec, 4);
+    json_t *end = event_of(events, "finished"), *epoch;
+    assert_string_equal(text(end, "state"), "diverged");
+    epoch = event_of(events, "epoch");
+    int64_t steps = json_integer_value(json_object_get(epoch, "steps"));
+    assert_int_equal(json_integer_value(json_object_get(end, "step")),
+                     steps - 1);
+    assert_int_equal(json_integer_value(json_object_get(epoch,
+                     "nonfinite_steps")), 1);
+    assert_int_equal(json_array_size(json_object_get(epoch, "early")), steps);
+    json_decref(events);
 }
 
 // ---- a device that fails ----------------------------------------------------
@@ -210,6 +239,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(every_quantity_is_the_references),
         cmocka_unit_test(steps_keep_their_images),
+        cmocka_unit_test(a_loss_that_is_no_number_ends_the_run),
         cmocka_unit_test(too_little_memory_is_told),
         cmocka_unit_test(a_lost_device_ends_the_run),
         cmocka_unit_test(the_next_job_runs),

@@ -16,6 +16,13 @@
 #include "tests/steps.h"
 #include "worker/probe.h"
 
+#ifndef DEVICE
+#define DEVICE "cpu"
+#define SIDE "32"
+#else
+#define SIDE "16"                       // where threads are fibers
+#endif
+
 enum { INPUTS = 65536, LABELS = 131072, MOST = 8 };   // as torch_dump.py's
 
 struct subject_case {
@@ -111,9 +118,10 @@ static void test_against_torch(void **state)
 // the validation loss. All in float32 by one thread, so that numbers repeat.
 #define SPEC(probe)                                                            \
     "{\"model\":{\"arch\":\"resnet18\",\"width\":0.0625,\"skip\":true},"       \
-    "\"data\":{\"image_size\":32,\"augment\":\"crop-flip\",\"validation\":"    \
-    "0.25,\"synthetic\":{\"classes\":4,\"images\":16,\"size\":32}},"           \
-    "\"device\":\"cpu\",\"train\":{\"epochs\":2,\"batch\":4},"                 \
+    "\"data\":{\"image_size\":" SIDE ",\"augment\":\"crop-flip\","             \
+    "\"validation\":0.25,\"synthetic\":{\"classes\":4,\"images\":16,"          \
+    "\"size\":" SIDE "}},\"device\":\"" DEVICE "\",\"train\":{\"epochs\":2,"   \
+    "\"batch\":4},"                                                            \
     "\"record\":{\"layers\":[\"conv1\",\"fc\"]" probe "}}"
 
 static json_t *run(const char *spec)

@@ -12,10 +12,6 @@
 #include "worker/evaluate.h"
 #include "worker/rate.h"
 
-// News is no older than this, or than two steps: where those are long, fewer
-// are on their way.
-enum { LAG_MILLIS = 100, LEAST_LAG = 2 };
-
 // Steps that take longer are taken for hung: no more live events, so that
 // whoever watches for them can act.
 enum { STEP_LIMIT_S = 600 };
@@ -160,15 +156,6 @@ static int probe(struct run *r, int64_t step)
     return p.rc == ERR_STATE ? 0 : p.rc;    // stopped: the loop sees that too
 }
 
-// Steps that may be on their way when the oldest is collected.
-static int64_t lag_of(const struct run *r)
-{
-    double most = r->millis > 0 ? LAG_MILLIS / r->millis : 0;
-    int64_t lag = most < LEAST_LAG ? LEAST_LAG : (int64_t)most;
-
-    return lag < r->rig.ahead ? lag : r->rig.ahead;
-}
-
 // All from `first` on, until one says stop. What is on its way then is
 // collected, and recorded: a checkpoint has its updates. Not behind a loss that
 // ends the run: what follows that is not the user's.
@@ -179,7 +166,7 @@ static int take_steps(struct run *r, int64_t first)
 
     fill(r, first);
     while (!rc) {
-        int64_t lag = lag_of(r);
+        int lag = rig_lag(&r->rig, r->millis);
         bool give = given < r->rig.steps_per_epoch && !run_stopped(r) &&
                     !r->bad;
         if (!give && taken == given)

@@ -12,6 +12,7 @@ enum { MAX_THREADS = 1024 };
 // Batches that are small, and so done soon, go by more at once; of large ones
 // two are enough, and more would take memory.
 enum { LEAST_AHEAD = 2, SLOTS_BYTES = 64 << 20 };
+enum { LAG_MILLIS = 100 };              // of news, but for LEAST_AHEAD steps
 
 int rig_cut(struct rig *rig, int64_t n, int batch, struct error *err)
 {
@@ -163,4 +164,13 @@ const struct rig_part *rig_part_of(const struct rig *rig, int64_t s)
 int rig_slot_of(const struct rig *rig, int64_t s)
 {
     return rig_part_of(rig, s) == &rig->tail ? 0 : (int)(s % rig->slots);
+}
+
+int rig_lag(const struct rig *rig, double millis)
+{
+    double most = millis > 0 ? LAG_MILLIS / millis : 0;
+
+    if (most < LEAST_AHEAD)
+        most = LEAST_AHEAD;
+    return most < rig->ahead ? (int)most : rig->ahead;
 }

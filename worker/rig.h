@@ -27,8 +27,7 @@ struct rig {
     const char           *cache;        // as in struct plan_opts
     struct rig_part       full, tail;
     int64_t               steps_per_epoch, images_per_epoch;
-    int                   ahead;        // steps that may be on their way when
-                                        // the oldest is collected
+    int                   ahead;        // the most rig_lag() says
     int                   slots;        // of the full part: for those, one that
                                         // is handed over, and one to fill
     bool                  leftover;     // a single image that no step takes
@@ -53,6 +52,11 @@ int  rig_reside(struct rig *rig, const struct data *d, struct error *err);
 // Puts the images image[0..n-1] of d into a slot of a part with n of them.
 void rig_fill(const struct rig *rig, struct slot *slot, const struct data *d,
               int epoch, const int32_t *image, int n);
+
+// Steps that may be on their way when the oldest is collected, if one takes so
+// long (0 = not known yet): where steps are long, few, so that news is young and
+// a stop soon.
+int  rig_lag(const struct rig *rig, double millis);
 
 // The part that takes step s of an epoch, and the slot it uses for it.
 const struct rig_part *rig_part_of(const struct rig *rig, int64_t s);
