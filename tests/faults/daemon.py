@@ -30,6 +30,7 @@ class Daemon:
     def __init__(self, build, state, *args):
         self.build, self.state, self.args = build, state, args
         self.process = None
+        self.worker = os.path.join(build, "worker/gradwatch-train")
         Daemon.all.append(self)
 
     def start(self, strace=()):
@@ -43,7 +44,7 @@ class Daemon:
         self.process = subprocess.Popen(
             [*prefix, os.path.join(self.build, "daemon/gradwatchd"), "--listen",
              "127.0.0.1:0", "--state", self.state, "--no-auth", "--worker",
-             os.path.join(self.build, "worker/gradwatch-train"), *self.args],
+             self.worker, *self.args],
             stdout=subprocess.PIPE,
             stderr=open(os.path.join(os.path.dirname(self.state), "log"), "a"),
             env=env)
@@ -134,6 +135,7 @@ class Ledger:
     def __init__(self):
         self.lock = threading.Lock()
         self.jobs, self.events = {}, {}
+        self.leaving = {}               # jobs to remove: whether it was told
 
     def hear(self, daemon, job):
         try:
@@ -144,9 +146,28 @@ class Ledger:
         except (OSError, http.client.HTTPException):
             pass
 
+    def remove(self, daemon, job):
+        self.leaving[job] = False
+        status, body = daemon.ask("DELETE", "/jobs/%d" % job)
+        assert status == 204, (status, body)
+        self.leaving[job] = True
+
+    def is_gone(self, daemon, job):
+        """Either it is whole, or nothing is left of it."""
+        status = daemon.ask("GET", "/jobs/%d" % job)[0]
+        if status == 200:
+            assert not self.leaving.get(job), "job %d is there again" % job
+            return False
+        assert status == 404 and job in self.leaving, (job, status)
+        for name in ("checkpoints/%d", "logs/%d.log"):
+            path = os.path.join(daemon.state, name % job)
+            assert not os.path.exists(path), path
+        return True
+
     def check(self, daemon):
         for job in self.jobs:
-            daemon.get("/jobs/%d" % job)
+            if self.is_gone(daemon, job):
+                continue
             now = dict(daemon.events(job))
             assert sorted(now) == list(range(1, len(now) + 1)), "a hole"
             for (of, seq), line in self.events.items():

@@ -12,6 +12,7 @@ from daemon import Daemon, SPEC, records, say, submit, wait_ended
 
 LONG = dict(SPEC, train=dict(SPEC["train"], epochs=1000))
 DELAY_S = 0.15
+ROOM = 192 << 10        # for some changes, but not for a checkpoint
 
 
 def have_strace(name):
@@ -243,11 +244,37 @@ def events_of(daemon, job):
             if line.startswith("data:")]
 
 
+def pause_without_room(daemon, disk, spec, want):
+    """A pause is taken, but its checkpoint has no room: the one before it is
+    what the job goes on from."""
+    job = submit(daemon, spec)
+    while not daemon.get("/jobs/%d" % job)["progress"]["epoch"]:
+        time.sleep(0.02)
+    worker = daemon.workers()[0]
+    os.kill(worker, signal.SIGSTOP)     # else what it says takes the room
+    ballast = os.path.join(disk, "ballast")
+    fill_disk(ballast)
+    os.truncate(ballast, os.path.getsize(ballast) - ROOM)
+    status, body = daemon.ask("POST", "/jobs/%d/pause" % job)
+    assert status == 202, (status, body)
+    os.kill(worker, signal.SIGCONT)
+    while daemon.get("/jobs/%d" % job)["state"] != "paused":
+        time.sleep(0.02)
+    kept = daemon.get("/jobs/%d/checkpoints" % job)["checkpoints"]
+    assert all(row["bytes"] > ROOM for row in kept), kept
+    assert daemon.ask("POST", "/jobs/%d/resume" % job)[0] == 202
+    assert daemon.get("/jobs/%d" % job)["waiting_for"] == "space"
+    os.unlink(ballast)
+    assert wait_ended(daemon, job, 300) == "done"
+    assert records(daemon, job) == want, "other numbers"
+
+
 def fill(daemon, disk, spec):
     assert daemon.start() is not None
     first = submit(daemon, spec)
     assert wait_ended(daemon, first, 300) == "done"
     want = records(daemon, first)
+    pause_without_room(daemon, disk, spec, want)
     job = submit(daemon, spec)
     while not daemon.get("/jobs/%d" % job)["progress"]["epoch"]:
         time.sleep(0.02)

@@ -18,6 +18,8 @@ flips   a bit of a copy of the state directory is changed: the daemon must start
 points  (strace) SIGKILL of whoever makes the k-th write, sync, rename, ... of
         its thread: of daemon and workers, while starting and recovering too.
         The same ledger.
+migrate (strace) the same while a database of the first version is brought up to
+        date.
 delays  (strace) syncs take long: nothing is told before they are over.
 errors  (strace) a sync fails: the daemon says so, ends, and tries no second.
 full    (root) a state directory on a tmpfs of 32 MiB that is filled: writes are
@@ -38,7 +40,7 @@ import threading
 import time
 
 sys.dont_write_bytecode = True
-from crash import points
+from crash import migrate, points
 from daemon import (Daemon, ENDED, Ledger, SPEC, plain, records, say, submit,
                     wait_ended)
 from disk import delays, errors, full
@@ -190,8 +192,8 @@ def main():
     options.add_argument("--seed", type=int, default=1)
     options.add_argument("--minutes", type=float, default=1e6)
     options.add_argument("--short", action="store_true")
-    options.add_argument("--only", default="kills,flips,points,delays,errors,"
-                         "full", help="a comma list of parts")
+    options.add_argument("--only", default="kills,flips,points,migrate,delays,"
+                         "errors,full", help="a comma list of parts")
     o = options.parse_args()
     if o.short:
         o.kills, o.flips, o.points = 8, 6, 8
@@ -206,6 +208,7 @@ def main():
                                until),
         "flips": lambda: flips(build, folder, o.flips, o.seed, until),
         "points": lambda: points(build, folder, o.points, o.seed, until),
+        "migrate": lambda: migrate(build, folder, 9 if o.short else 1),
         "delays": lambda: delays(build, folder),
         "errors": lambda: errors(build, folder),
         "full": lambda: full(build, folder, 6 if o.short else 20),
