@@ -16,6 +16,7 @@ static const struct column list_columns[] = {
     {"DEVICE", false, false}, {"NAME", false, true},
     {"EPOCH", true, false},  {"LOSS", true, false},   {"ACCURACY", true, false},
     {"IMAGES/S", true, false}, {"CREATED", true, false},
+    {"STARTS", true, false}, {"ENDS", true, false},     // about
 };
 
 static char *percent(double share)
@@ -49,6 +50,7 @@ static char *device_of(const json_t *job)
 static void add_job(struct table *t, const json_t *job)
 {
     const json_t *progress = json_object_get(job, "progress");
+    const json_t *expected = json_object_get(job, "expected");
     const char *state = api_text(job, "state");
     double epoch = api_number(progress, "epoch");
     double epochs = api_number(progress, "epochs");
@@ -65,6 +67,8 @@ static void add_job(struct table *t, const json_t *job)
     table_take(t, percent(api_number(job, "accuracy")));
     table_take(t, text_number(api_number(progress, "images_per_second"), 3));
     table_take(t, text_age(api_text(job, "created_at")));
+    table_take(t, text_until(api_text(expected, "start_at")));
+    table_take(t, text_until(api_text(expected, "end_at")));
 }
 
 static char *list_path(struct client *c, const json_t *cursor)

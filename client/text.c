@@ -161,22 +161,52 @@ char *text_seconds(double seconds)
     return xasprintf("%" PRId64 " d %02d h", s / 86400, (int)(s / 3600 % 24));
 }
 
-char *text_age(const char *rfc3339)
+// Seconds from now until then; false when it is no time.
+static bool seconds_until(const char *rfc3339, int64_t *seconds)
 {
     struct tm tm = {0};
 
     if (!rfc3339 || !strptime(rfc3339, "%Y-%m-%dT%H:%M:%S", &tm))
+        return false;
+    *seconds = (int64_t)(timegm(&tm) - time(NULL));
+    return true;
+}
+
+// "2 min", whole units only.
+static char *span(int64_t s)
+{
+    static const struct { int64_t seconds; const char *name; } units[] = {
+        {86400, "d"}, {3600, "h"}, {60, "min"}, {1, "s"},
+    };
+    int i = 0;
+
+    while (i < 3 && s < units[i].seconds)
+        i++;
+    return xasprintf("%" PRId64 " %s", s / units[i].seconds, units[i].name);
+}
+
+char *text_age(const char *rfc3339)
+{
+    int64_t s;
+
+    if (!seconds_until(rfc3339, &s))
         return xstrdup("-");
-    int64_t s = (int64_t)(time(NULL) - timegm(&tm));
-    if (s < 0)
-        s = 0;
-    if (s < 60)
-        return xasprintf("%d s ago", (int)s);
-    if (s < 3600)
-        return xasprintf("%d min ago", (int)(s / 60));
-    if (s < 86400)
-        return xasprintf("%d h ago", (int)(s / 3600));
-    return xasprintf("%" PRId64 " d ago", s / 86400);
+    char *text = span(s < 0 ? -s : 0), *age = xasprintf("%s ago", text);
+    free(text);
+    return age;
+}
+
+char *text_until(const char *rfc3339)
+{
+    int64_t s;
+
+    if (!seconds_until(rfc3339, &s))
+        return xstrdup("-");
+    if (s <= 0)
+        return xstrdup("now");
+    char *text = span(s), *until = xasprintf("in %s", text);
+    free(text);
+    return until;
 }
 
 char *text_number(double x, int digits)

@@ -23,6 +23,7 @@ char *text_count(int64_t n);                    // 23,917,832
 char *text_bytes(double bytes);                 // 1.2 GiB
 char *text_seconds(double seconds);             // 8 s, 2 min 05 s, 3 h 10 min
 char *text_age(const char *rfc3339);            // 2 min ago
+char *text_until(const char *rfc3339);          // in 2 min; now
 char *text_number(double x, int digits);        // significant; nan: "-"
 
 // Any JSON value on one line, cleaned; null is "-", a text is bare.

@@ -224,7 +224,9 @@ static void test_list_follows_its_pages(void **state)
                          "{\"epoch\": 1, \"epochs\": 3}, \"loss\": null}], "
                          "\"next\": \"a b\"}"),
                     JSON("{\"jobs\": [{\"id\": 7, \"state\": \"done\", "
-                         "\"name\": \"\", \"progress\": null}], "
+                         "\"name\": \"\", \"progress\": null, "
+                         "\"expected\": {\"start_at\": null, \"end_at\": "
+                         "\"2999-01-01T00:00:00.000Z\"}}], "
                          "\"next\": null}")},
         .n_answers = 2};
 
@@ -236,6 +238,8 @@ static void test_list_follows_its_pages(void **state)
     assert_has(r.out, "a\\x1b[31m\\u202e");
     assert_has(r.out, "1/3");
     assert_has(r.out, "7  done");
+    assert_has(r.out, "STARTS");
+    assert_has(r.out, " in 3");                 // 355,000 days or so
     assert_null(strchr(r.out, '\033'));
 }
 

@@ -4,6 +4,7 @@
 #include "client/spark.h"
 #include "client/sse.h"
 #include "client/text.h"
+#include "common/clock.h"
 #include <jansson.h>
 #include <locale.h>
 #include <math.h>
@@ -124,6 +125,14 @@ static void expect(char *text, const char *wanted)
     free(text);
 }
 
+static char *until(int seconds)
+{
+    char text[CLOCK_TEXT];
+
+    clock_text(clock_unix_millis() + 1000 * (int64_t)seconds, text);
+    return text_until(text);
+}
+
 static void test_numbers_for_reading(void **state)
 {
     (void)state;
@@ -139,6 +148,12 @@ static void test_numbers_for_reading(void **state)
     expect(text_seconds(125), "2 min 05 s");
     expect(text_seconds(3600 * 3 + 600), "3 h 10 min");
     expect(text_seconds(NAN), "-");
+    expect(until(-5), "now");
+    expect(until(150), "in 2 min");             // half a unit: no race
+    expect(until(9000), "in 2 h");
+    expect(until(3 * 86400 - 43200), "in 2 d");
+    expect(text_until(""), "-");
+    expect(text_age("soon"), "-");
     expect(text_number(NAN, 3), "-");
     expect(text_number(0, 3), "0.00");
     expect(text_number(2.0, 4), "2.000");

@@ -37,12 +37,13 @@ export function duration(seconds) {
 
 const WAITS = { undrain: 'the queue, which is held', space: 'space on the disk' };
 
-// What a queued job waits for, and when its turn is expected; [] where nothing
-// is known.
+// What a queued job waits for, and when it is expected to start and to end; []
+// where nothing is known.
 export function waits({ state, waiting_for: what, expected }) {
   return state !== 'queued' ? [] : [
     what ? `waits for ${WAITS[what] ?? what}` : null,
-    expected?.start_at ? `starts at about ${time(expected.start_at)}` : null].filter(Boolean);
+    expected?.start_at ? `starts at about ${time(expected.start_at)}` : null,
+    expected?.end_at ? `ends at about ${time(expected.end_at)}` : null].filter(Boolean);
 }
 
 // Only the hour and minute of today's.
