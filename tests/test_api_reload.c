@@ -3,6 +3,7 @@
  */
 #include "daemon.h"
 
+#include <inttypes.h>
 #include <setjmp.h>
 #include <signal.h>
 #include <stdarg.h>
@@ -14,7 +15,9 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+#include "common/clock.h"
 #include "common/mem.h"
+#include "daemon/supervisor.h"
 #include "scratch.h"
 #include <cmocka.h>     // last: its macro fail() would hide the project's
 
@@ -144,6 +147,27 @@ static void the_manager_hears_all(void **state)
     assert_int_equal(daemon_stop(&d), 0);
 }
 
+// Asked once, the daemon waits for a worker that does not obey; asked twice, it
+// does not.
+static void a_second_signal_ends_all_at_once(void **state)
+{
+    struct manager *m = *state;
+
+    write_config(m, "");
+    struct daemon d = start(m);
+    int64_t id = submit(&d, "deaf", 1, ""), seq;
+    char *path = xasprintf("/api/v1/jobs/%" PRId64 "/events", id);
+    struct stream s = stream_open(&d, path, -1);
+    json_decref(stream_find(&s, "started", &seq));
+    stream_close(&s);
+    kill(d.pid, SIGTERM);
+    wait_for(m, "STOPPING=1");
+    double asked = clock_seconds();
+    assert_int_equal(daemon_stop(&d), 0);
+    assert_true(clock_seconds() - asked < SUPERVISOR_STOP_S);
+    free(path);
+}
+
 static void new_values_are_in_force_after_sighup(void **state)
 {
     struct manager *m = *state;
@@ -241,6 +265,7 @@ int main(void)
 #define TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
     const struct CMUnitTest tests[] = {
         TEST(the_manager_hears_all),
+        TEST(a_second_signal_ends_all_at_once),
         TEST(new_values_are_in_force_after_sighup),
         TEST(a_wrong_file_changes_nothing),
         TEST(what_needs_a_restart_stays_as_it_was),

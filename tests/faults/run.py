@@ -22,6 +22,8 @@ migrate (strace) the same while a database of the first version is brought up to
         date.
 delays  (strace) syncs take long: nothing is told before they are over.
 errors  (strace) a sync fails: the daemon says so, ends, and tries no second.
+stop    SIGTERM while a worker does not obey: all is over within 10 s. Not in the
+        short run.
 full    (root) a state directory on a tmpfs of 32 MiB that is filled: writes are
         refused with 507, reads go on, a job that runs waits, and work goes on
         when there is room.
@@ -118,6 +120,24 @@ def kills(build, folder, n, seed, stops, until):
                                    jobs, worst, len(ledger.events)))
 
 
+def stop(build, folder):
+    """A worker that does not obey is given ten seconds, no more."""
+    daemon = Daemon(build, os.path.join(folder, "deaf", "state"))
+    os.makedirs(os.path.dirname(daemon.state))
+    daemon.worker = os.path.join(build, "tests/fake_worker")
+    assert daemon.start() is not None
+    job = submit(daemon, {"name": "deaf", "device": "cpu"})
+    while daemon.get("/jobs/%d" % job)["state"] != "running":
+        time.sleep(0.02)
+    worker = daemon.workers()[0]
+    began = time.monotonic()
+    assert daemon.end(signal.SIGTERM) == 0
+    took = time.monotonic() - began
+    assert took < 10, took
+    assert not os.path.exists("/proc/%d" % worker)
+    say("stop: with a worker that ignores SIGTERM in %.1f s" % took)
+
+
 def flips(build, folder, n, seed, until):
     """Whatever byte is changed: true numbers or a named damage."""
     chance = random.Random(seed)
@@ -193,7 +213,7 @@ def main():
     options.add_argument("--minutes", type=float, default=1e6)
     options.add_argument("--short", action="store_true")
     options.add_argument("--only", default="kills,flips,points,migrate,delays,"
-                         "errors,full", help="a comma list of parts")
+                         "errors,stop,full", help="a comma list of parts")
     o = options.parse_args()
     if o.short:
         o.kills, o.flips, o.points = 8, 6, 8
@@ -211,6 +231,7 @@ def main():
         "migrate": lambda: migrate(build, folder, 9 if o.short else 1),
         "delays": lambda: delays(build, folder),
         "errors": lambda: errors(build, folder),
+        "stop": lambda: None if o.short else stop(build, folder),
         "full": lambda: full(build, folder, 6 if o.short else 20),
     }
     try:
