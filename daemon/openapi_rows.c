@@ -162,7 +162,8 @@ const struct operation_type openapi_types[] = {
     { "Checkpoint", "epoch:int step:int time:time bytes:int sha256:str "
       "href:str" },
     { "Devices", "devices:[Device] notes:[str]" },
-    { "Device", "backend:str index:int name:str job~:int?" },
+    { "Device", "backend:str index:int name:str bytes_total:int bytes_free:int "
+      "job:int?" },
     { "Models", "models:[ModelName]" },
     { "ModelName", "name:str links:{str}" },
     { "Model", "name:str skip:any norm:batch|none width:num classes:int "
@@ -173,10 +174,11 @@ const struct operation_type openapi_types[] = {
     { "Dataset", "source:str root:str? available:bool folders:[str]" },
     { "Jobs", "jobs:[Job] next:int? last_event_id:int" },
     { "Job", "id:int name:str state:" STATES " spec:StoredSpec created_at:time "
-      "started_at:time? ended_at:time? device:Device? attempt:int "
+      "started_at:time? ended_at:time? device:JobDevice? attempt:int "
       "parameters:Parameters? progress:Progress loss:num? accuracy:num? "
       "error:Failure? waiting_for:str? expected:Expected last_event_id:int "
       "links:{str}" },
+    { "JobDevice", "backend:str index:int name:str" },
     { "Expected", "start_at:time? end_at:time?" },
     { "Progress", "epoch:int epochs:int step:int steps_per_epoch:int? "
       "images_per_second:num? eta_seconds:num?" },

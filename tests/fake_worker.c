@@ -250,6 +250,13 @@ static void run(const char *name, int epochs, int attempt)
         say_finished("done");
 }
 
+static json_t *device(const char *backend, int i, const char *name)
+{
+    return json_pack("{s:s, s:i, s:s, s:i, s:i}", "backend", backend, "index",
+                     i, "name", name, "bytes_total", 2 << 20, "bytes_free",
+                     1 << 20);
+}
+
 // A CPU, and as many GPUs as the environment says.
 static void probe(void)
 {
@@ -257,10 +264,8 @@ static void probe(void)
     json_t *devices = json_array();
 
     for (int i = 0; i < (gpus ? atoi(gpus) : 0); i++)
-        json_array_append_new(devices, json_pack("{s:s, s:i, s:s}", "backend",
-                              "cuda", "index", i, "name", "a card"));
-    json_array_append_new(devices, json_pack("{s:s, s:i, s:s}", "backend",
-                          "cpu", "index", 0, "name", "a machine"));
+        json_array_append_new(devices, device("cuda", i, "a card"));
+    json_array_append_new(devices, device("cpu", 0, "a machine"));
     json_t *found = json_pack("{s:o, s:[]}", "devices", devices, "notes");
     char *text = event_text(found);
     puts(text);

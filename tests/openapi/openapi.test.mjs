@@ -59,7 +59,7 @@ test('every operation answers as documented, right and wrong', async () => {
   const done = await runJob('well');
   const job = `${API}/jobs/${done}`;
   for (const path of ['/healthz', '/readyz', '/metrics', API, `${API}/openapi.json`,
-    `${API}/devices`, `${API}/models`, `${API}/models/resnet50?skip=layer3`, `${API}/datasets`,
+    `${API}/devices`, `${API}/queue`, `${API}/models`, `${API}/models/resnet50?skip=layer3`, `${API}/datasets`,
     `${API}/jobs?state=done,failed&limit=1`, job, `${job}/log`, `${job}/gradients`,
     `${job}/gradients.csv`, `${job}/histograms?bins=decade8`, `${job}/profile`, `${job}/verdict`,
     `${job}/metrics?detail=steps`, `${API}/jobs.csv?state=done`, `${job}/metrics.csv`,
@@ -76,6 +76,8 @@ test('every operation answers as documented, right and wrong', async () => {
         || /log|devices|models$|datasets|v1$|json$|jobs\/\d+$/.test(path), path);
   }
   assert.equal((await ask('POST', `${API}/login`)).status, 201);
+  for (const [path, draining] of [['/queue/drain', true], ['/queue/undrain', false]])
+    assert.equal((await ask('POST', API + path)).json.draining, draining);
   assert.equal((await ask('POST', `${API}/jobs?dry_run=true`, {})).status, 200);
   assert.equal((await ask('POST', `${API}/jobs`, { train: { batch: 1 } })).status, 422);
   assert.equal((await ask('POST', `${API}/jobs`, '{')).status, 400);
@@ -113,7 +115,7 @@ test('every operation answers as documented, right and wrong', async () => {
 // What only a real worker says: steps that were kept, validation, checkpoints.
 test('a real job answers as documented', async () => {
   const fake = daemon;
-  daemon = await startDaemon();
+  daemon = await startDaemon(['--no-auth', '--data', `photos=${folder}`]);
   try {
     const { json } = await ask('POST', `${API}/jobs`, { preset: 'tiny',
       model: { arch: 'resnet18', width: 0.0625 }, train: { epochs: 1 },
@@ -124,10 +126,19 @@ test('a real job answers as documented', async () => {
     for (const below of ['gradients', 'histograms', 'profile', 'verdict', 'metrics?detail=steps',
       'probe', 'checkpoints', 'checkpoints/last', 'log'])
       assert.equal((await ask('GET', `${job}/${below}`)).status, 200, below);
+    const { devices } = (await ask('GET', `${API}/devices`)).json;
+    assert.ok(devices.every((d) => d.bytes_free > 0 && d.bytes_total >= d.bytes_free));
+    assert.deepEqual((await ask('GET', `${API}/datasets`)).json.datasets.map((d) => d.root),
+      [null, 'photos']);
     for (const below of ['checkpoints', 'checkpoints/last', 'probe'])
       assert.equal((await ask('GET', `${job}/${below}`, undefined, { 'If-None-Match': '*' })).status,
         304, below);
     assert.equal((await ask('GET', `${job}/checkpoints/77`)).status, 404);
+    // Only the worker sees how many classes there are.
+    const wrong = await runJob('few', { preset: 'tiny',
+      model: { arch: 'resnet18', width: 0.0625, classes: 3 } });
+    const { error } = (await ask('GET', `${API}/jobs/${wrong}`)).json;
+    assert.equal(error.errors[0].pointer, '/model/classes');
   } finally {
     await daemon.stop();
     daemon = fake;
@@ -154,7 +165,7 @@ test('what changes a job answers as documented', async () => {
 test('answers of other tests are as documented', async (t) => {
   if (!process.env.GRADWATCH_ANSWERS) return t.skip('no $GRADWATCH_ANSWERS');
   const lines = (await readFile(process.env.GRADWATCH_ANSWERS, 'utf8')).split('\n').filter(Boolean);
-  assert.ok(lines.length > 100, `only ${lines.length} answers`);
+  assert.ok(lines.length > 100, `only ${lines.length} answers: did the suite api run?`);
   const wrong = new Set();
   for (const line of lines)
     try { checker.check(JSON.parse(line)); } catch (error) { wrong.add(error.message); }
