@@ -265,6 +265,8 @@ static int epoch_read(struct history *h, const json_t *event,
         .recording_share = number_at(event, "recording_share"),
         .duration_seconds = number_at(event, "duration_seconds"),
     };
+    const char *time = json_string_value(json_object_get(event, "time"));
+    snprintf(e->time, sizeof e->time, "%s", time ? time : "");
     const json_t *validation = json_object_get(event, "validation");
     e->validated = json_is_object(validation);
     e->validation_loss = number_at(validation, "loss");

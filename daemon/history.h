@@ -10,6 +10,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include "common/clock.h"
 #include "common/error.h"
 #include "common/hist.h"
 #include "common/job.h"
@@ -53,6 +54,7 @@ struct record {
 struct history_epoch {
     int     epoch;
     bool    complete;
+    char    time[CLOCK_TEXT];       // when this was told; "" = not said
     int64_t steps, images, nonfinite_steps;
     double  loss, accuracy, images_per_second, recording_share,
             duration_seconds;

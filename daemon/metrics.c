@@ -36,7 +36,8 @@ static void of_daemon(FILE *f, struct server *s)
             (double)s->started / 1000);
 }
 
-// One number of each job; null is left out.
+// One number of each job; null is left out. The label is not `job`: that one is
+// Prometheus' own, and it would rename ours.
 static void of_jobs(FILE *f, const json_t *jobs)
 {
     static const struct { const char *object, *member, *name, *help; } rows[] = {
@@ -57,7 +58,7 @@ static void of_jobs(FILE *f, const json_t *jobs)
                 ? json_object_get(job, rows[i].object) : job;
             const json_t *x = json_object_get(of, rows[i].member);
             if (json_is_number(x))
-                fprintf(f, "gradwatch_%s{job=\"%" JSON_INTEGER_FORMAT "\"} "
+                fprintf(f, "gradwatch_%s{id=\"%" JSON_INTEGER_FORMAT "\"} "
                         "%.17g\n", rows[i].name,
                         json_integer_value(json_object_get(job, "id")),
                         json_number_value(x));
@@ -104,7 +105,7 @@ static void of_layers(FILE *f, struct server *s, const json_t *jobs)
         json_object_foreach(layers, name, layer) {
             const json_t *x = json_object_get(layer, "median");
             if (json_is_number(x))
-                fprintf(f, "gradwatch_layer_median{job=\"%"
+                fprintf(f, "gradwatch_layer_median{id=\"%"
                         JSON_INTEGER_FORMAT "\",quantity=\"%s\",layer=\"%s\"} "
                         "%.17g\n", id, quantity, name, json_number_value(x));
         }

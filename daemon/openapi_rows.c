@@ -218,7 +218,7 @@ const struct operation_type openapi_types[] = {
     { "Columns", "rows:int columns:{[any]}" },
     { "EpochMetrics", "epoch:int complete:bool loss:num? accuracy:num? "
       "validation:Validation? images_per_second:num? recording_share:num? "
-      "duration_seconds:num?" },
+      "duration_seconds:num? time:time?" },
     { "Validation", "loss:num? accuracy:num?" },
     { "StepLoss", "epoch:int step:int loss:num?" },
     { "Comparison", "jobs:[int] against:[int]? quantity:str epochs:[int] "

@@ -87,13 +87,14 @@ static json_t *metrics_epoch(const struct history_epoch *e)
                     "accuracy", event_number(e->validation_accuracy))
         : json_null();
 
-    return json_pack("{s:i, s:b, s:o, s:o, s:o, s:o, s:o, s:o}",
+    return json_pack("{s:i, s:b, s:o, s:o, s:o, s:o, s:o, s:o, s:o}",
         "epoch", e->epoch, "complete", e->complete,
         "loss", event_number(e->loss), "accuracy", event_number(e->accuracy),
         "validation", validation,
         "images_per_second", event_number(e->images_per_second),
         "recording_share", event_number(e->recording_share),
-        "duration_seconds", event_number(e->duration_seconds));
+        "duration_seconds", event_number(e->duration_seconds),
+        "time", *e->time ? json_string(e->time) : json_null());
 }
 
 json_t *view_metrics(const struct history *h, const struct view_query *q,

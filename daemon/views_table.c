@@ -63,6 +63,15 @@ static void bin_rows(struct table *t, const struct history *h,
     }
 }
 
+// Charts over time (Grafana's) want one in each row.
+static void time_cell(struct table *t, const struct history_epoch *e)
+{
+    if (*e->time)
+        table_text(t, e->time);
+    else
+        table_null(t);
+}
+
 static void layer_rows(struct table *t, const struct history *h,
                        const struct view_query *q, const struct view_pick *p,
                        const struct history_epoch *e)
@@ -80,6 +89,7 @@ static void layer_rows(struct table *t, const struct history *h,
         table_whole(t, r->zeros);
         for (int i = 0; i < STAT_COUNT; i++)
             table_number(t, r->stats[i]);
+        time_cell(t, e);
     }
 }
 
@@ -99,6 +109,7 @@ static void loss_row(struct table *t, const struct history *h,
     table_number(t, e->images_per_second);
     table_number(t, e->recording_share);
     table_number(t, e->duration_seconds);
+    time_cell(t, e);
 }
 
 #define OF_LAYER "job,epoch,quantity,layer,"
@@ -107,10 +118,10 @@ static const struct { const char *names; epoch_rows *rows; } tables[] = {
     [VIEW_GRADIENTS]  = { OF_LAYER "sample,step,value", sample_rows },
     [VIEW_HISTOGRAMS] = { OF_LAYER "bin,low,high,count,density", bin_rows },
     [VIEW_PROFILE]    = { OF_LAYER "depth,main,count,nonfinite,zeros,min,p05,"
-                          "p25,median,p75,p95,max,mean", layer_rows },
+                          "p25,median,p75,p95,max,mean,time", layer_rows },
     [VIEW_METRICS]    = { "job,epoch,complete,loss,accuracy,validation_loss,"
                           "validation_accuracy,images_per_second,"
-                          "recording_share,duration_seconds", loss_row },
+                          "recording_share,duration_seconds,time", loss_row },
 };
 
 char *view_table(const struct history *h, const struct view_query *q,

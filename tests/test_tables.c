@@ -97,9 +97,9 @@ static void test_other_tables(void **state)
     add_small_job();
     char *text = table(VIEW_PROFILE, "epochs=2&layers=conv1,fc", TABLE_CSV);
     assert_string_equal(text, "job,epoch,quantity,layer,depth,main,count,"
-        "nonfinite,zeros,min,p05,p25,median,p75,p95,max,mean\n"
-        "7,2,grad_out,conv1,1,true,40,0,0,0.5,0.5,0.5,0.5,0.5,0.5,0.5,0.5\n"
-        "7,2,grad_out,fc,3,false,40,0,0,,,,,,,,\n");
+        "nonfinite,zeros,min,p05,p25,median,p75,p95,max,mean,time\n"
+        "7,2,grad_out,conv1,1,true,40,0,0,0.5,0.5,0.5,0.5,0.5,0.5,0.5,0.5,\n"
+        "7,2,grad_out,fc,3,false,40,0,0,,,,,,,,,\n");
     free(text);
     text = table(VIEW_METRICS, "epochs=3,4", TABLE_CSV);
     assert_int_equal(strncmp(strchr(text, '\n') + 1, "7,3,true,", 9), 0);
