@@ -18,7 +18,7 @@ const struct opt client_globals[] = {
     {.name = "ascii", .help = "pictures of ASCII characters, whatever the "
      "locale"},
     {.name = "help", .letter = 'h', .help = "this"},
-    {.name = "version", .help = "the version of this program"},
+    {.name = "version", .letter = 'V', .help = "the version of this program"},
 };
 const int n_client_globals = sizeof client_globals / sizeof *client_globals;
 static const struct opt list_opts[] = {

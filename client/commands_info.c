@@ -191,9 +191,27 @@ int command_devices(struct client *c)
     return show(c, API "/devices");
 }
 
+// What the daemon says of itself, and before its limits how its queue is.
 int command_status(struct client *c)
 {
-    return show(c, API);
+    json_t *answer = NULL, *queue = NULL, *both = json_object(), *value;
+    const char *key;
+    int rc = c->json ? api_print(c, API)
+                     : api_json(c, "GET", API, NULL, &answer);
+
+    if (!rc && answer)
+        rc = api_json(c, "GET", API "/queue", NULL, &queue);
+    json_object_foreach(answer, key, value) {
+        if (!strcmp(key, "limits"))
+            json_object_set(both, "queue", queue);
+        json_object_set(both, key, value);
+    }
+    if (!rc && answer)
+        print_answer(c, both);
+    json_decref(both);
+    json_decref(answer);
+    json_decref(queue);
+    return rc;
 }
 
 // Tells its own version whether or not there is a daemon.

@@ -38,6 +38,17 @@ char *records_path(struct client *c, json_int_t id, const char *what,
     return path;
 }
 
+void records_say_none(const struct client *c, json_int_t id)
+{
+    const char *epochs = opts_value(&c->opts, "epochs");
+
+    if (epochs && strcmp(epochs, "all"))
+        client_say("job %" JSON_INTEGER_FORMAT " has no records of epochs %s",
+                   id, epochs);
+    else
+        client_say("job %" JSON_INTEGER_FORMAT " has no records yet", id);
+}
+
 int records_get(struct client *c, const char *command, const char *what,
                 json_t **answer)
 {
@@ -55,7 +66,7 @@ int records_get(struct client *c, const char *command, const char *what,
     free(path);
     if (!rc && !c->json && !json_array_size(json_object_get(*answer,
                                                             "epochs"))) {
-        client_say("job %" JSON_INTEGER_FORMAT " has no records yet", id);
+        records_say_none(c, id);
         json_decref(*answer);
         *answer = NULL;
         rc = EXIT_NO;

@@ -2,9 +2,12 @@
 #include "client/submit.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <math.h>
+#include <poll.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 #include "client/api.h"
 #include "client/follow.h"
 #include "client/table.h"
@@ -12,7 +15,7 @@
 #include "common/job.h"
 #include "common/mem.h"
 
-enum { MAX_SPEC = 1 << 20, SHORT_VALUES = 14 };
+enum { MAX_SPEC = 1 << 20, SHORT_VALUES = 14, POLL_MILLIS = 200 };
 
 const struct opt submit_opts[5] = {
     {.name = "spec", .value = "FILE",
@@ -147,7 +150,8 @@ static void set_options(const struct opts *o, json_t *spec)
             continue;
         const char *text = opts_value(o, option_name(f));
         if (f->flag && !text)
-            job_spec_set(spec, f->path, json_boolean(opts_flag(o, option_name(f), 0)));
+            job_spec_set(spec, f->path,
+                         json_boolean(opts_flag(o, option_name(f), false)));
         else if (!strcmp(f->path, "data.root"))
             set_data(spec, text);
         else
@@ -155,25 +159,46 @@ static void set_options(const struct opts *o, json_t *spec)
     }
 }
 
+// Up to `most` bytes until the end, or -1. What is typed may never end: Ctrl-C
+// is looked for between waits, since it may come before read() does.
+static ssize_t read_all(int fd, char *text, size_t most)
+{
+    struct pollfd readable = {.fd = fd, .events = POLLIN};
+    size_t len = 0;
+    ssize_t n = 1;
+
+    while (n > 0 && len < most) {
+        if (client_interrupted())
+            return -1;
+        if (poll(&readable, 1, POLL_MILLIS) <= 0)
+            continue;
+        n = read(fd, text + len, most - len);
+        if (n > 0)
+            len += (size_t)n;
+    }
+    return n < 0 ? -1 : (ssize_t)len;
+}
+
 // The whole of a file; NULL after saying why not. Caller owns.
 static char *read_spec(const char *name, size_t *len)
 {
     bool standard = !strcmp(name, "-");
-    FILE *f = standard ? stdin : fopen(name, "rb");
+    int fd = standard ? STDIN_FILENO : open(name, O_RDONLY | O_CLOEXEC);
     char *text = xmalloc(MAX_SPEC + 1);
+    ssize_t n = fd < 0 ? -1 : read_all(fd, text, MAX_SPEC + 1);
 
-    if (f)
-        *len = fread(text, 1, MAX_SPEC + 1, f);
-    if (!f || ferror(f))
-        client_say("cannot read %s: %s", name, strerror(errno));
-    else if (*len > MAX_SPEC)
+    if (n < 0 && !client_interrupted())
+        client_say("cannot read %s: %s", standard ? "standard input" : name,
+                   strerror(errno));
+    else if (n > MAX_SPEC)
         client_say("%s is over %d KiB, no job spec", name, MAX_SPEC >> 10);
-    if (!f || ferror(f) || *len > MAX_SPEC) {
+    if (n < 0 || n > MAX_SPEC) {
         free(text);
         text = NULL;
     }
-    if (f && !standard)
-        fclose(f);
+    if (fd >= 0 && !standard)
+        close(fd);
+    *len = (size_t)n;
     return text;
 }
 

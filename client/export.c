@@ -44,7 +44,7 @@ int export_ask(const struct export *e, const char *what, const char *layers,
     free(path);
     if (rc || json_array_size(json_object_get(*answer, "epochs")))
         return rc;
-    client_say("job %" JSON_INTEGER_FORMAT " has no records yet", e->id);
+    records_say_none(c, e->id);
     json_decref(*answer);
     *answer = NULL;
     return EXIT_NO;

@@ -11,6 +11,7 @@
 #include "client/submit.h"
 #include "client/text.h"
 #include "common/mem.h"
+#include "common/standard.h"
 #include "version.h"
 
 static void print_overview(FILE *out)
@@ -18,9 +19,13 @@ static void print_overview(FILE *out)
     fputs("usage: gradwatch [--server URL] COMMAND [...]\n\n"
           "Trains networks and watches their gradients, by the daemon "
           "gradwatchd.\n\n", out);
+    int width = 0;
     for (int i = 0; i < n_commands; i++)
-        fprintf(out, "  %-10s %-8s  %s\n", commands[i].name, commands[i].words,
-                commands[i].summary);
+        if ((int)strlen(commands[i].words) > width)
+            width = (int)strlen(commands[i].words);
+    for (int i = 0; i < n_commands; i++)
+        fprintf(out, "  %-10s %-*s  %s\n", commands[i].name, width,
+                commands[i].words, commands[i].summary);
     fputs("\n", out);
     opts_help(out, client_globals, n_client_globals);
     fputs("\n\"gradwatch help COMMAND\" tells more. Exit status: 0 fine, 1 the "
@@ -196,6 +201,7 @@ int main(int argc, char **argv)
     bool help = word && !strcmp(word, "help");
     const struct command *command = word && !help ? find_command(word) : NULL;
 
+    standard_hold();
     client_catch_interrupts();
     if (word && !help && !command)
         return no_command(word);

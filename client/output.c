@@ -44,9 +44,10 @@ int output_open(struct output *o, const char *path, struct error *err)
 
 int output_commit(struct output *o, struct error *err)
 {
+    if (o->f == stdout)
+        return 0;               // main() tells what became of that
     bool fine = !ferror(o->f) && !fflush(o->f);
-
-    if (o->f != stdout && fclose(o->f))
+    if (fclose(o->f))
         fine = false;
     if (fine && o->part)
         fine = !rename(o->part, o->path);

@@ -8,6 +8,9 @@
 char *records_path(struct client *c, json_int_t id, const char *what,
                    const char *layers, const char *epochs, const char *more);
 
+// Says that there are none, or none of --epochs.
+void  records_say_none(const struct client *c, json_int_t id);
+
 // The records of the first word's job: of the last epoch unless --epochs says
 // otherwise. With --json they are printed, all of them, and *answer is NULL.
 // EXIT_NO when there are none yet. Caller owns *answer.

@@ -218,6 +218,10 @@ char *text_number(double x, int digits)
         return xasprintf("%.*e", digits - 1, x);
     // %#g keeps the zeros, so that columns of numbers stay level.
     char *s = xasprintf("%#.*g", digits, x);
+    if (strchr(s, 'e')) {               // as %g has it where digits are few
+        free(s);
+        s = xasprintf("%.0f", x);
+    }
     size_t len = strlen(s);
     if (len && s[len - 1] == '.')
         s[len - 1] = 0;

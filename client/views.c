@@ -64,7 +64,7 @@ int view_ask(struct client *c, json_int_t id, const char *what,
 
     free(path);
     if (!rc && !json_array_size(json_object_get(*answer, "epochs"))) {
-        client_say("job %" JSON_INTEGER_FORMAT " has no records yet", id);
+        records_say_none(c, id);
         json_decref(*answer);
         *answer = NULL;
         rc = EXIT_NO;

@@ -260,7 +260,8 @@ const char *opts_nearest(const char *typed, const void *names, int n,
     return best;
 }
 
-// Prints text from column `at` on, wrapped at words to start at HELP_LEFT.
+// Prints text from column `at` on, wrapped at words, and after | within them,
+// to start at HELP_LEFT.
 static void wrapped(FILE *out, const char *text, int at)
 {
     if (at >= HELP_LEFT - 1) {
@@ -269,19 +270,17 @@ static void wrapped(FILE *out, const char *text, int at)
     }
     fprintf(out, "%*s", HELP_LEFT - at, "");
     at = HELP_LEFT;
-    while (*text) {
-        int len = (int)strcspn(text, " ");
-        if (at > HELP_LEFT && at + 1 + len > OPTS_HELP_COLUMNS) {
+    for (int blank = 0; *text; text += blank) {
+        int len = (int)strcspn(text, " |");
+        len += text[len] == '|';
+        if (at > HELP_LEFT && at + blank + len > OPTS_HELP_COLUMNS) {
             fprintf(out, "\n%*s", HELP_LEFT, "");
             at = HELP_LEFT;
-        } else if (at > HELP_LEFT) {
-            fputc(' ', out);
-            at++;
+            blank = 0;
         }
-        fprintf(out, "%.*s", len, text);
-        at += len;
+        at += fprintf(out, "%*s%.*s", blank, "", len, text);
         text += len;
-        text += strspn(text, " ");
+        blank = (int)strspn(text, " ");
     }
     fputc('\n', out);
 }

@@ -21,7 +21,8 @@ bool token_is_valid(const char *text)
            strspn(text, known) == len;
 }
 
-static int read_fd(int fd, const char *path, char **out, struct error *err)
+static int read_fd(int fd, const char *path, bool own, char **out,
+                   struct error *err)
 {
     char text[TOKEN_MOST + 16];
     ssize_t n = read(fd, text, sizeof text - 1);
@@ -34,8 +35,8 @@ static int read_fd(int fd, const char *path, char **out, struct error *err)
     text[len] = '\0';
     if (!one_line || !token_is_valid(text))
         return fail(err, ERR_USAGE, "%s has no token: one line of %d to %d "
-                    "letters, digits and .-_~; remove it and the daemon makes "
-                    "a new one", path, TOKEN_LEAST, TOKEN_MOST);
+                    "letters, digits and .-_~%s", path, TOKEN_LEAST, TOKEN_MOST,
+                    own ? "; remove it for a new one" : "");
     *out = xstrdup(text);
     return 0;
 }
@@ -57,7 +58,7 @@ static int read_file(const char *path, bool own, char **out, struct error *err)
                   "remove it for a new token, or chmod 600 it", path,
                   (unsigned)st.st_mode & 0777);
     else
-        rc = read_fd(fd, path, out, err);
+        rc = read_fd(fd, path, own, out, err);
     close(fd);
     return rc;
 }

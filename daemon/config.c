@@ -217,7 +217,7 @@ void config_help(FILE *out)
     int n;
     const struct opt *table = config_options(&n);
 
-    fputs("Usage: gradwatchd [OPTION]...\n"
+    fputs("usage: gradwatchd [OPTION]...\n"
           "Trains networks and serves how their gradients flow.\n\n", out);
     opts_help(out, table, n);
     fputs("\nDefaults and more: gradwatchd(8), gradwatchd.conf(5).\n", out);

@@ -1,7 +1,6 @@
 /* gradwatchd: accepts jobs, runs them in worker processes, keeps what they
  * say, serves it. Starts and stops here; the rest by request and by event. */
 #include <errno.h>
-#include <fcntl.h>
 #include <netdb.h>
 #include <signal.h>
 #include <stdio.h>
@@ -19,6 +18,7 @@
 #include "common/log.h"
 #include "common/mem.h"
 #include "common/opts.h"
+#include "common/standard.h"
 #include "daemon/reload.h"
 #include "daemon/check.h"
 #include "daemon/remains.h"
@@ -176,17 +176,12 @@ static int catch_signals(void)
     return signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
 }
 
-// Descriptors 0 to 2 are open from here on, so that nothing else gets them;
-// and a connection each needs more than the usual 1024.
+// A connection each needs more than the usual 1024.
 static void prepare_descriptors(void)
 {
     struct rlimit files;
-    int fd;
 
-    while ((fd = open("/dev/null", O_RDWR)) >= 0 && fd <= 2)
-        ;
-    if (fd > 2)
-        close(fd);
+    standard_hold();
     if (getrlimit(RLIMIT_NOFILE, &files) == 0) {
         files.rlim_cur = files.rlim_max < 65536 ? files.rlim_max : 65536;
         setrlimit(RLIMIT_NOFILE, &files);

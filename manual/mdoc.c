@@ -25,6 +25,8 @@ static int put_word(FILE *out, const char *word, int len, int at)
     for (int i = 0; i < len; i++)
         if (word[i] == '\\')
             fputs("\\e", out);
+        else if (word[i] == '|' && i < len - 1)
+            fputs("|\\:", out);          // a line may end here
         else
             fputc(word[i], out);
     return at + len;

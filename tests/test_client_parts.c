@@ -158,6 +158,10 @@ static void test_numbers_for_reading(void **state)
     expect(text_number(0, 3), "0.00");
     expect(text_number(2.0, 4), "2.000");
     expect(text_number(205, 3), "205");
+    expect(text_number(999.7, 3), "1000");
+    expect(text_number(2664.2, 3), "2664");
+    expect(text_number(-123456, 3), "-123456");
+    expect(text_number(1e6, 3), "1.00e+06");
     expect(text_number(1e-22, 3), "1.00e-22");
 }
 

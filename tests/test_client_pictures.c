@@ -66,6 +66,11 @@ static void test_no_records_yet(void **state)
     RUN_AGAINST(&r, &s, "gradients", "7");
     assert_int_equal(r.status, 1);
     assert_has(r.err, "job 7 has no records yet");
+    s = (struct canned){.answers = {JSON("{\"job\": 7, \"epochs\": []}")},
+                        .n_answers = 1};
+    RUN_AGAINST(&r, &s, "profile", "7", "--epochs", "9");
+    assert_int_equal(r.status, 1);
+    assert_has(r.err, "job 7 has no records of epochs 9\n");
 }
 
 int main(void)

@@ -19,6 +19,8 @@ static const struct opt table[] = {
     {.name = "heartbeat", .value = "SECONDS",
      .help = "a worker that has been silent for so long is ended and its job "
              "is failed with a reason that names the seconds"},
+    {.name = "arch", .value = "VALUE", .help = "the network (resnet18|resnet34|"
+     "resnet50|resnet101|resnet152|vgg11|vgg13|vgg16|vgg19|vgg38) [resnet50]"},
 };
 enum { N = sizeof table / sizeof *table, MAX_ARGS = 16 };
 

@@ -13,6 +13,7 @@
 #include "common/job.h"
 #include "common/mem.h"
 #include "common/opts.h"
+#include "common/standard.h"
 #include "version.h"
 #include "worker/backends.h"
 #include "worker/data.h"
@@ -223,7 +224,10 @@ int main(int argc, char **argv)
     struct opts o;
     struct error err = { 0 };
     struct numbers n;
-    int rc = opts_parse(&o, worker_options, n_worker_options, argc, argv, &err);
+    int rc;
+
+    standard_hold();
+    rc = opts_parse(&o, worker_options, n_worker_options, argc, argv, &err);
 
     if (!rc)
         rc = read_numbers(&o, &n, &err);

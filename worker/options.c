@@ -26,7 +26,7 @@ const struct opt worker_options[] = {
       .help = "end at once when the program that started this one ends" },
     { .name = "probe", .help = "list the devices as one line of JSON, "
       "and end" },
-    { .name = "version", .help = "print the version, and end" },
+    { .name = "version", .letter = 'V', .help = "print the version, and end" },
     { .name = "help", .letter = 'h', .help = "print this, and end" },
 };
 const int n_worker_options = sizeof worker_options / sizeof *worker_options;

@@ -126,11 +126,14 @@ def client_to(build, url, out, *args):
     return done.returncode, done.stderr
 
 
-def on_terminal(build, url, *args, locale="C.UTF-8"):
+def on_terminal(build, url, *args, locale="C.UTF-8", **more):
     """All that a terminal of its own gets to see, and the exit status."""
     main, other = pty.openpty()
-    env = dict(os.environ, GRADWATCH_SERVER=url, LC_ALL=locale, TERM="xterm",
-               XDG_STATE_HOME="/nonexistent")
+    env = {**os.environ, "GRADWATCH_SERVER": url,
+           "LC_ALL": locale, "TERM": "xterm",
+           "XDG_STATE_HOME": "/nonexistent"}
+    env.pop("NO_COLOR", None)
+    env.update(more)
     process = subprocess.Popen(
         [os.path.join(build, "client/gradwatch"), *args], stdin=other,
         stdout=other, stderr=other, env=env, start_new_session=True)

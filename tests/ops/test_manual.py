@@ -45,6 +45,7 @@ class Pages(unittest.TestCase):
         # "--[no-]skip" is two options.
         options = re.findall(r"--(?:\[no-\])?([a-z0-9][a-z0-9-]*)", said)
         self.assertGreater(len(options), 5)
+        self.assertEqual([x for x in said.split("\n") if len(x) > 80], [])
         for option in options:
             self.assertIn("--" + option, text)
 
@@ -61,6 +62,7 @@ class Pages(unittest.TestCase):
         text = rendered("gradwatch.1")
         overview = run(BUILD / "client/gradwatch", "--help").stdout
         commands = re.findall(r"^  ([a-z]+) ", overview, re.M)
+        self.assertEqual([x for x in overview.split("\n") if len(x) > 80], [])
         self.assertGreater(len(commands), 20)
         for command in commands:
             self.assertRegex(text, rf"(?m)^   {command}\b")
