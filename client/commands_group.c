@@ -53,7 +53,8 @@ static bool add_range(json_t *list, const char *text)
     return true;
 }
 
-// "model.skip=true,false" into sweep; an exit status after saying what is wrong.
+// "model.skip=true,false" into sweep; an exit status after saying what is
+// wrong.
 static int add_field(json_t *sweep, const char *text)
 {
     const char *equals = strchr(text, '=');
@@ -92,7 +93,8 @@ static int read_sweep(const char *text, json_t *sweep)
          one = strtok_r(NULL, " \t\n", &rest))
         rc = add_field(sweep, one);
     if (!rc && !json_object_size(sweep))
-        rc = client_refuse("submit", "--sweep needs one or more FIELD=VALUE,...");
+        rc = client_refuse("submit",
+                           "--sweep needs one or more FIELD=VALUE,...");
     free(copy);
     return rc;
 }

@@ -138,7 +138,8 @@ const struct job_field *job_fields(int *n);
 // judges it. Caller owns.
 json_t *job_option_value(const struct job_field *f, const char *text);
 
-// Sets a member of a spec by its path; makes the objects on the way. Takes value.
+// Sets a member of a spec by its path; makes the objects on the way. Takes
+// value.
 void job_spec_set(json_t *spec, const char *path, json_t *value);
 // Whether text may be a group's name.
 bool job_is_group(const char *text);

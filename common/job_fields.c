@@ -149,7 +149,8 @@ const struct job_field job_table[] = {
 
     { "checkpoint.every", .option = "--checkpoint-every",
       .kind = &kind_integer, AT(checkpoint.every), RANGE(0, 100000),
-      .fallback = "1", .help = "epochs between checkpoints; 0: one at the end" },
+      .fallback = "1",
+      .help = "epochs between checkpoints; 0: one at the end" },
     { "checkpoint.keep", .option = "--checkpoint-keep", .kind = &kind_integer,
       AT(checkpoint.keep), RANGE(2, 100), .fallback = "2",
       .help = "how many of the newest stay; two at least, as one may be "

@@ -177,7 +177,8 @@ static int triple_read(const struct job_field *f, const json_t *v,
     if (json_array_size(v) != 3)
         return READ_WRONG;
     for (int i = 0; i < 3; i++)
-        if (!job_real_number(json_array_get(v, (size_t)i), f->low, f->high, &x[i]))
+        if (!job_real_number(json_array_get(v, (size_t)i), f->low, f->high,
+                             &x[i]))
             return i;
     return READ_FINE;
 }

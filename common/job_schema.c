@@ -12,7 +12,8 @@ static json_t *words_of(const char *bars)
     char *copy = xstrdup(bars), *save = NULL;
     json_t *words = json_array();
 
-    for (char *w = strtok_r(copy, "|", &save); w; w = strtok_r(NULL, "|", &save))
+    for (char *w = strtok_r(copy, "|", &save); w;
+         w = strtok_r(NULL, "|", &save))
         json_array_append_new(words, json_string(w));
     free(copy);
     return words;
@@ -180,7 +181,8 @@ static const struct {
     { &kind_validation, any_validation },
     { &kind_layers, any_layers },       { &kind_quantities, any_quantities },
     { &kind_samples, any_samples },     { &kind_device, any_device },
-    { &kind_after, any_after },         { &kind_probe, any_probe },         { &kind_init, any_init },
+    { &kind_after, any_after },         { &kind_probe, any_probe },
+    { &kind_init, any_init },
 };
 
 // Of one field; a kind without a row may be anything.

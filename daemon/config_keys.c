@@ -78,7 +78,8 @@ const struct config_key config_keys[] = {
       "goes on from its last checkpoint. Until the first step it has ten times "
       "as long, as devices can take a while to wake up." },
     { .opt = { .name = "cache-limit", .value = "GIB",
-               .help = "so many GiB of decoded images are kept for later jobs" },
+               .help = "so many GiB of decoded images are kept for later "
+               "jobs" },
       .kind = CONFIG_REAL, AT(cache_limit), .least = 0, .most = 1e6,
       .fallback = "64", .reload = true,
       .more = "Images are decoded and resized once and kept in the state "

@@ -37,12 +37,13 @@ struct gate_request {                   // headers; NULL and 0 = not there
 // line as the value: both are where they were received, the value behind.
 bool gate_is_odd(const char *name, const char *value);
 
-// Whether there is anything but `gap` bytes (a space; CR and LF) between the end
-// of one part of a request and the next part: libmicrohttpd cuts what it hands
-// out at a zero byte, and takes a line that begins with a colon for the empty
-// one; another reader need not do so. It puts zero bytes where parts ended, so
-// that a zero byte and a bare LF look like CR LF: who takes LF for no end of a
-// line, and a zero byte for a part of it, must refuse it (RFC 9110, 5.5).
+// Whether there is anything but `gap` bytes (a space; CR and LF) between the
+// end of one part of a request and the next part: libmicrohttpd cuts what it
+// hands out at a zero byte, and takes a line that begins with a colon for the
+// empty one; another reader need not do so. It puts zero bytes where parts
+// ended, so that a zero byte and a bare LF look like CR LF: who takes LF for no
+// end of a line, and a zero byte for a part of it, must refuse it (RFC 9110,
+// 5.5).
 bool gate_is_cut(const char *end, const char *next, size_t gap);
 
 // 0, or the HTTP status of the refusal, which is also err->code.

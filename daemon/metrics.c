@@ -40,7 +40,9 @@ static void of_daemon(FILE *f, struct server *s)
 // Prometheus' own, and it would rename ours.
 static void of_jobs(FILE *f, const json_t *jobs)
 {
-    static const struct { const char *object, *member, *name, *help; } rows[] = {
+    static const struct {
+        const char *object, *member, *name, *help;
+    } rows[] = {
         { "progress", "epoch", "job_epoch", "Epoch that a running job is in." },
         { "progress", "step", "job_step", "Step of that epoch." },
         { "progress", "images_per_second", "job_images_per_second",

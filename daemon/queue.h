@@ -47,8 +47,8 @@ int  queue_submit(struct queue *q, const struct job *job, int64_t *id,
 int  queue_submit_once(struct queue *q, const struct job *job,
                        const struct once *once, int64_t *id,
                        struct error *err);
-// The same for n jobs, which all come in, one after the other, or none does: *id
-// is the first one's, the others' follow it.
+// The same for n jobs, which all come in, one after the other, or none does:
+// *id is the first one's, the others' follow it.
 int  queue_submit_all(struct queue *q, const struct job *const *jobs, int n,
                       const struct once *once, int64_t *id, struct error *err);
 // ERR_NOT_FOUND; ERR_STATE when it has ended.
@@ -112,7 +112,8 @@ void queue_release(struct queue *q, int64_t id);
 bool queue_wants_cancel(struct queue *q, int64_t id);
 bool queue_wants_pause(struct queue *q, int64_t id);
 // What the worker of a job has said since the last call, in its order. Events
-// whose type is stored are stored together: all, and then they are told, or none.
+// whose type is stored are stored together: all, and then they are told, or
+// none.
 struct queue_said { const json_t *event; const char *line; };
 int  queue_events(struct queue *q, int64_t id, const struct queue_said *said,
                   int n, struct error *err);

@@ -11,7 +11,7 @@
 
 enum {
     QUEUE_DEVICES = 64, QUEUE_DEVICE_NAME = 16,
-    QUEUE_WAITS = 40,           // bytes of a text that says what a job waits for
+    QUEUE_WAITS = 40,           // bytes of a text: what a job waits for
     QUEUE_PACES = 64,           // kinds of jobs whose pace is known
 };
 
@@ -80,7 +80,8 @@ int  queue_change_own(struct queue *q, struct active *a, json_t *event,
 int  queue_change_row(struct queue *q, struct active *a, const char *state,
                       const char *wish, struct error *err);
 
-// Commits rows; queue_take_row() puts one in the place of a's, and row is empty.
+// Commits rows; queue_take_row() puts one in the place of a's, and row is
+// empty.
 int  queue_save_rows(struct queue *q, const struct job_row *rows, int n,
                      struct error *err);
 void queue_take_row(struct queue *q, struct active *a, struct job_row *row);

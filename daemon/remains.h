@@ -10,8 +10,8 @@
 #include <sys/types.h>
 #include "daemon/server.h"
 
-// A worker that runs, until it is forgotten. What cannot be written down is not:
-// it is the second line of defence.
+// A worker that runs, until it is forgotten. What cannot be written down is
+// not: it is the second line of defence.
 void remains_note(const char *state, pid_t worker);
 void remains_forget(const char *state, pid_t worker);
 

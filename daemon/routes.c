@@ -159,8 +159,8 @@ void routes_api(struct request *rq, struct reply *rp)
     clock_text(rq->server->started, time);
     reply_json(rp, 200, json_pack(
         "{s:s, s:s, s:s, s:{s:i, s:i, s:i, s:i, s:i, s:i}, s:{s:s, s:s, s:s,"
-        " s:s, s:s, s:s, s:s}}", "name", "gradwatch", "version", GRADWATCH_VERSION,
-        "started_at", time, "limits",
+        " s:s, s:s, s:s, s:s}}", "name", "gradwatch", "version",
+        GRADWATCH_VERSION, "started_at", time, "limits",
         "body_bytes", GATE_BODY_BYTES, "header_bytes", GATE_HEADER_BYTES,
         "address_bytes", URI_LONGEST, "queued_jobs",
         queue_limit(rq->server->queue),

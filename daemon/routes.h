@@ -12,8 +12,8 @@ handler routes_page, routes_file, routes_health, routes_ready, routes_metrics,
 handler routes_login, routes_login_link;
 
 // routes_jobs.c: jobs and their events.
-handler routes_submit, routes_list, routes_list_csv, routes_job, routes_remove, routes_cancel,
-        routes_events, routes_all_events, routes_log;
+handler routes_submit, routes_list, routes_list_csv, routes_job, routes_remove,
+        routes_cancel, routes_events, routes_all_events, routes_log;
 
 // routes_steer.c: changing jobs that are there. routes_checkpoints.c.
 handler routes_pause, routes_resume, routes_clone, routes_move, routes_edit,

@@ -218,8 +218,8 @@ void routes_group(struct request *rq, struct reply *rp)
     json_decref(jobs);
 }
 
-// The newest first: the place of one that is cancelled is taken by an older one,
-// whose turn comes too.
+// The newest first: the place of one that is cancelled is taken by an older
+// one, whose turn comes too.
 void routes_group_cancel(struct request *rq, struct reply *rp)
 {
     json_t *cancelled = json_array(), *job, *jobs = routes_group_jobs(rq, rp);

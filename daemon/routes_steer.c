@@ -113,7 +113,8 @@ void routes_clone(struct request *rq, struct reply *rp)
     job_row_clear(&row);
 }
 
-// The place that a body asks for, as queue_move() has it; false when it is none.
+// The place that a body asks for, as queue_move() has it; false when it is
+// none.
 static bool read_place(const json_t *body, int64_t *before)
 {
     const json_t *to = json_object_get(body, "before");

@@ -38,8 +38,8 @@ struct stored_event {
 };
 
 // Creates dir and the database if need be, and brings an older one up to date.
-// ERR_STATE when another daemon has dir, ERR_IO when it cannot be used, was made
-// by a newer version, or when its table of jobs is damaged.
+// ERR_STATE when another daemon has dir, ERR_IO when it cannot be used, was
+// made by a newer version, or when its table of jobs is damaged.
 int  store_open(const char *dir, struct store **out, struct error *err);
 void store_close(struct store *s);
 

@@ -10,7 +10,8 @@
 #include <stdint.h>
 #include "daemon/store.h"
 
-// What the checksum of a job's row is over; last_seq is held against its events.
+// What the checksum of a job's row is over; last_seq is held against its
+// events.
 #define JOB_CONTENT "name, state, spec, summary, wish, priority, attempt, " \
                     "created, started, ended"
 #define JOB_CRC     "crc_of(" JOB_CONTENT ")"

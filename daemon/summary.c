@@ -7,8 +7,8 @@
 json_t *summary_new(int epochs)
 {
     return json_pack("{s:n, s:n, s:{s:i, s:i, s:i, s:n, s:n, s:n}, s:n, s:n,"
-                     " s:n, s:i, s:i}", "device", "parameters", "progress", "epoch", 0,
-                     "epochs", epochs, "step", 0, "steps_per_epoch",
+                     " s:n, s:i, s:i}", "device", "parameters", "progress",
+                     "epoch", 0, "epochs", epochs, "step", 0, "steps_per_epoch",
                      "images_per_second", "eta_seconds", "loss", "accuracy",
                      "error", "whole_epochs", 0, "deaths", 0);
 }

@@ -18,8 +18,8 @@ struct supervisor;
 struct supervisor *supervisor_new(struct server *server, int wake);
 void               supervisor_free(struct supervisor *s);   // kills the workers
 
-// What a job's `device` calls a row of GET /devices: "cpu", "cuda:0". False when
-// it has no backend.
+// What a job's `device` calls a row of GET /devices: "cpu", "cuda:0". False
+// when it has no backend.
 bool supervisor_device_name(const json_t *row, char out[SUPERVISOR_NAME]);
 
 // Until the devices are known, at most `seconds`.

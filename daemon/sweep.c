@@ -173,8 +173,8 @@ json_t *sweep_expand(const json_t *spec, const json_t *sweep,
 
         json_object_foreach((json_t *)sweep, path, values) {
             span /= json_array_size(values);
-            job_spec_set(one, path, json_deep_copy(json_array_get(values,
-                                                                  rest / span)));
+            job_spec_set(one, path, json_deep_copy(
+                json_array_get(values, rest / span)));
             rest %= span;
         }
         set_name(one, sweep);

@@ -16,10 +16,10 @@ enum verdict { VERDICT_UNKNOWN, VERDICT_HEALTHY, VERDICT_VANISHING,
                VERDICT_DIVERGED, VERDICT_COUNT };
 extern const char *const verdict_names[VERDICT_COUNT];
 
-// Name, the same in a configuration file (behind "verdict-"), value, what it may
-// be set to, what it bounds. Decades are log10; a slope is in decades a layer
-// towards the input; bottom and top are the first and the last eighth of the
-// main path.
+// Name, the same in a configuration file (behind "verdict-"), value, what it
+// may be set to, what it bounds. Decades are log10; a slope is in decades a
+// layer towards the input; bottom and top are the first and the last eighth of
+// the main path.
 #define VERDICT_LIMITS(X)                                                      \
     /* No skip and no norm: -0.46..-0.40. Anything that learned: -0.04 up.  */ \
     X(vanishing_slope, "vanishing-slope", -0.2, -10, 0,                        \

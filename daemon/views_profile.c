@@ -46,7 +46,8 @@ static json_t *layer_json(const struct series *s, const struct record *r)
 }
 
 static json_t *epoch_json(const struct history *h, const struct view_pick *p,
-                          const struct history_epoch *e, struct slope_points *points)
+                          const struct history_epoch *e,
+                          struct slope_points *points)
 {
     json_t *layers = json_array();
     for (int i = 0; i < p->n; i++) {
@@ -63,7 +64,8 @@ static json_t *epoch_json(const struct history *h, const struct view_pick *p,
 }
 
 static json_t *early_json(const struct history *h, const struct view_pick *p,
-                          const struct early_step *e, struct slope_points *points)
+                          const struct early_step *e,
+                          struct slope_points *points)
 {
     json_t *layers = json_array();
     for (int i = 0; i < p->n && p->series[i] < e->n_values; i++) {

@@ -11,8 +11,8 @@ static const char about[] =
     "gradwatchd takes training jobs over HTTP, queues them, runs each in a "
     "process of its own (gradwatch-train), keeps what they record, and serves "
     "it as JSON, CSV, live events and as a web page.\n\n"
-    "When it is ready it prints one line, \"listening on http://HOST:PORT\", on "
-    "standard output; its log goes to standard error. It stays in the "
+    "When it is ready it prints one line, \"listening on http://HOST:PORT\", "
+    "on standard output; its log goes to standard error. It stays in the "
     "foreground.";
 
 static const char signals[] =

@@ -49,7 +49,12 @@ struct plan_opts {
 // A whole data set as bytes, h * w * c each. A backend that can hold it on the
 // device takes it once; steps then name images by index, and gather, resize,
 // augmentation and normalisation happen there.
-struct images { const uint8_t *pixels; const int32_t *labels; int64_t n; int h, w; };
+struct images {
+    const uint8_t *pixels;
+    const int32_t *labels;
+    int64_t        n;
+    int            h, w;
+};
 
 struct slot {                           // owned by the plan, pinned if it helps
     int32_t     *index;                 // n; into the resident images, or ...
@@ -98,7 +103,7 @@ struct backend {
                     struct plan *share, struct plan **out, struct error *err);
     void (*destroy)(struct plan *p);                            // NULL is fine
     int  (*reside) (struct plan *p, const struct images *im,
-                    struct error *err);         // 1 = held on the device, 0 = no
+                    struct error *err);         // 1 = held on the device
     struct slot *(*slot)(struct plan *p, int i);                // free to fill
     int  (*submit) (struct plan *p, int slot, enum mode m, double lr,
                     struct error *err);                 // enqueues and returns

@@ -46,12 +46,12 @@ enum side { SIDE_VALUE, SIDE_GRAD,
             SIDE_OPTIM2 };      // Adam's second moment
 
 // What a tap measures. All but the norm are for one side: of an activation's
-// value MEAN, STD (divided by the number of elements) and ZEROS (the share, 0 to
-// 1, of elements that are exactly 0); of a parameter's value CHANGE, the L2 norm
-// of what this step's update does to it, 0 in MODE_GRAD; of an activation's
-// gradient SAMPLES, the sum over the images of the L2 norm of each one's part,
-// and, where a branch begins (graph_branch()), BRANCH: the L2 norm of the part
-// that comes back through the branch, not by the skip.
+// value MEAN, STD (divided by the number of elements) and ZEROS (the share, 0
+// to 1, of elements that are exactly 0); of a parameter's value CHANGE, the L2
+// norm of what this step's update does to it, 0 in MODE_GRAD; of an
+// activation's gradient SAMPLES, the sum over the images of the L2 norm of each
+// one's part, and, where a branch begins (graph_branch()), BRANCH: the L2 norm
+// of the part that comes back through the branch, not by the skip.
 enum measure { MEASURE_NORM, MEASURE_MEAN, MEASURE_STD, MEASURE_ZEROS,
                MEASURE_CHANGE, MEASURE_SAMPLES, MEASURE_BRANCH };
 
@@ -122,7 +122,8 @@ bool graph_is_layer(const struct graph *g, int node);
 bool graph_is_linear(const struct graph *g, int node);
 
 // Where v is the input of a block whose skip is the identity, an addition reads
-// it and one node in front of that: this node, where the branch begins. Else -1.
+// it and one node in front of that: this node, where the branch begins. Else
+// -1.
 int graph_branch(const struct graph *g, val v);
 
 // Goes in front of the names of all ops that follow, its last dot included
@@ -142,8 +143,8 @@ val graph_relu   (struct graph *g, val x, const char *name);
 val graph_add    (struct graph *g, val a, val b, const char *name);
 val graph_maxpool(struct graph *g, val x, const char *name, struct maxpool at);
 val graph_avgpool(struct graph *g, val x, const char *name);        // to 1 x 1
-// Of an image it takes all numbers, as PyTorch's Linear behind a flatten: that is
-// a convolution whose window is the image, with the same weights in the same
+// Of an image it takes all numbers, as PyTorch's Linear behind a flatten: that
+// is a convolution whose window is the image, with the same weights in the same
 // order under the shape (out, c, h, w).
 val graph_linear (struct graph *g, val x, const char *name, struct linear at);
 val graph_xent   (struct graph *g, val logits);     // g->logits, g->loss

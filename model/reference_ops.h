@@ -26,15 +26,16 @@ GRAPH_OPS(X)
 #undef X
 
 // Where a branch begins whose share is measured: its input's gradient before
-// the node's turn in the backward pass (else NULL), and the measures when it has
-// had it. The second one takes what the first one gave.
+// the node's turn in the backward pass (else NULL), and the measures when it
+// has had it. The second one takes what the first one gave.
 double *reference_branch_before(const struct pass *p, int node);
 void reference_branch(const struct pass *p, int node, double *before,
                       double *out);
 
 // A number for every tap, once the backward pass is over. Where a parameter's
-// change is asked for, the parameter is kept in before (by tap, NULL elsewhere),
-// and measured and freed by reference_changes() once the update is over.
+// change is asked for, the parameter is kept in before (by tap, NULL
+// elsewhere), and measured and freed by reference_changes() once the update is
+// over.
 void reference_measure(const struct pass *p, double **before, double *out);
 void reference_changes(const struct pass *p, double **before, double *out);
 

@@ -89,7 +89,8 @@ static void say_started(const json_t *spec, int attempt)
         "{s:i, s:{s:s, s:i, s:s}, s:O, s:i, s:i, s:i, s:{s:i, s:i}, s:i,"
         " s:[{s:s, s:i, s:b, s:[iiii]}, {s:s, s:i, s:b, s:[iiii]}]}",
         "attempt", attempt, "device", "backend", gpu < 0 ? "cpu" : "cuda",
-        "index", gpu < 0 ? 0 : gpu, "name", "a machine", "spec", spec, "classes", 10, "images", 16 * STEPS,
+        "index", gpu < 0 ? 0 : gpu, "name", "a machine", "spec", spec,
+        "classes", 10, "images", 16 * STEPS,
         "steps_per_epoch", STEPS, "parameters", "held", 200, "used", 100,
         "memory_bytes", 4096, "layers",
         "name", "conv1", "depth", 1, "main", 1, "shape", 16, 8, 4, 4,
@@ -107,7 +108,8 @@ static void say_live(int epoch, int epochs)
         "{s:i, s:i, s:i, s:i, s:f, s:f, s:f, s:f, s:o}", "epoch", epoch,
         "epochs", epochs, "step", 1, "steps_per_epoch", STEPS,
         "images_per_second", 100.0, "loss", 2.0, "accuracy", 0.25,
-        "eta_seconds", 3600.0 + 20 * (n++ % 2), "quantities", quantities(epoch)));
+        "eta_seconds", 3600.0 + 20 * (n++ % 2),
+        "quantities", quantities(epoch)));
     say(e);
 }
 

@@ -114,7 +114,8 @@ static void test_probe(void **state)
 static void test_pictures(void **state)
 {
     (void)state;
-    struct canned s = {.answers = {JSON("{\"quantity\": \"q\", \"epochs\": [1], "
+    struct canned s = {.answers = {JSON(
+        "{\"quantity\": \"q\", \"epochs\": [1], "
         "\"layers\": {\"a\": {\"log10_ratio\": -0.5, \"interval\": [-0.86, "
         "-0.3]}, \"b\": {\"log10_ratio\": 0.43, \"interval\": [null, null]}}, "
         "\"summary\": \"s\"}")}, .n_answers = 1};

@@ -108,7 +108,8 @@ static void test_links(void **state)
         close(fd);
     }
     static const struct { const char *path, *why; } shut[] = {
-        { "a/leaves.png", "a link out of" }, { "../../../etc", "a link out of" },
+        { "a/leaves.png", "a link out of" },
+        { "../../../etc", "a link out of" },
         { "a/dangling.png", "No such" }, { "a", "not a regular file" },
     };
     for (size_t i = 0; i < sizeof shut / sizeof *shut; i++) {

@@ -217,7 +217,9 @@ static void accept_headers_are_understood(void **state)
 static void parameters_must_be_known_and_there_once(void **state)
 {
     (void)state;
-    static const struct { const char *known, *target, *pointer, *says; } rows[] = {
+    static const struct {
+        const char *known, *target, *pointer, *says;
+    } rows[] = {
         { "limit cursor", "/a?limit=1&cursor=2", NULL, NULL },
         { "limit cursor", "/a", NULL, NULL },
         { "", "/a?", NULL, NULL },

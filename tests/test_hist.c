@@ -16,7 +16,8 @@ static int load_numpy(void **state)
     char path[4096];
     const char *dir = getenv("GRADWATCH_TESTS");
     (void)state;
-    snprintf(path, sizeof path, "%s/dumps/numpy_hist.json", dir ? dir : "tests");
+    snprintf(path, sizeof path, "%s/dumps/numpy_hist.json",
+             dir ? dir : "tests");
     numpy = json_load_file(path, 0, NULL);
     return numpy ? 0 : -1;
 }

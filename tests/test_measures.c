@@ -1,5 +1,5 @@
-/* Activations, updates and skips against PyTorch's float64: tests/dumps/measures_*,
- * written by tests/torch_measures.py. */
+/* Activations, updates and skips against PyTorch's float64:
+ * tests/dumps/measures_*, written by tests/torch_measures.py. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -37,8 +37,8 @@ static const char *word(const json_t *about, const char *key)
 }
 
 // Taps: three for every relu, one for every used parameter, then two for every
-// block with an identity skip: its branch's part and its skip's; at last one for
-// every layer: its images' gradients.
+// block with an identity skip: its branch's part and its skip's; at last one
+// for every layer: its images' gradients.
 static struct graph *build(const json_t *about, int batch)
 {
     struct net_opts o = {
@@ -97,8 +97,9 @@ static void run_step(struct plan *plan, const json_t *about, int t,
         x[i] = (float)(rng_unit(seed, INPUTS + (uint64_t)t, (uint64_t)i) *
                        sqrt(3.0));
     for (int i = 0; i < graph_shape(g, g->input).n; i++)
-        labels[i] = (int32_t)(rng_bits(seed, LABELS + (uint64_t)t,
-                              (uint64_t)i) % (uint64_t)number(about, "classes"));
+        labels[i] = (int32_t)(
+            rng_bits(seed, LABELS + (uint64_t)t, (uint64_t)i) %
+            (uint64_t)number(about, "classes"));
     step(plan, MODE_TRAIN, number(about, "lr"), x, labels, taps);
     free(x);
 }

@@ -449,8 +449,8 @@ static const struct bounds short_in_float = { {
     [FIRST] = { [LOSS] = 1e-5, [LOGITS] = 1e-4, [OUT] = 1e-5,
                 [GRAD_OUT] = 1e-4, [GRAD_W] = 1e-4 },
 } };
-// The same; a bias in front of a norm has the rounding errors of 16384 terms for
-// a gradient, 1e-7 of each, and a thousandth of its weight's as a measure.
+// The same; a bias in front of a norm has the rounding errors of 16384 terms
+// for a gradient, 1e-7 of each, and a thousandth of its weight's as a measure.
 static const struct bounds biased_in_float = { {
     [FIRST] = { [LOSS] = 1e-5, [LOGITS] = 1e-4, [OUT] = 1e-5,
                 [GRAD_OUT] = 1e-4, [GRAD_W] = 2e-3 },

@@ -1,5 +1,5 @@
-/* Probes: against PyTorch (tests/dumps/probe_*, written by tests/torch_probe.py),
- * and that a run does not notice them. */
+/* Probes: against PyTorch (tests/dumps/probe_*, written by
+ * tests/torch_probe.py), and that a run does not notice them. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>

@@ -128,8 +128,8 @@ static void test_only_the_main_path_counts(void **state)
     const json_t *epoch = json_array_get(json_object_get(answer, "epochs"), 0);
     const json_t *layers = json_object_get(epoch, "layers");
     json_t *want = json_pack("{s:s, s:i, s:b, s:f, s:f, s:f, s:f, s:f}",
-        "layer", "layer1.0.conv1", "depth", 2, "main", 1, "median", 2.0, "p05", 2.0,
-        "p25", 2.0, "p75", 2.0, "p95", 2.0);
+        "layer", "layer1.0.conv1", "depth", 2, "main", 1, "median", 2.0,
+        "p05", 2.0, "p25", 2.0, "p75", 2.0, "p95", 2.0);
     assert_int_equal(json_array_size(layers), 5);
     assert_true(json_equal(json_array_get(layers, 1), want));
     json_decref(want);

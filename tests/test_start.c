@@ -153,7 +153,10 @@ static void what_cannot_be_taken_is_named(void **state)
     const char *const wrong[] = { "--init", end, "--sha256",
         "epoch-000001.safetensors=0123456789abcdef0123456789abcdef"
         "0123456789abcdef0123456789abcdef", NULL };
-    const struct { const char *init; const char *const *args, *says; } rows[] = {
+    const struct {
+        const char *init;
+        const char *const *args, *says;
+    } rows[] = {
         { INIT, none, "give it with --init FILE" },
         { INIT, missing, "/nowhere" },
         { INIT ",\"skip\":true", again, "" },   // names are the same: it fits

@@ -37,7 +37,8 @@ static void every_combination_once(void **state)
     (void)state;
     json_t *problem = NULL, *out = expand(
         "{\"group\":\"g\",\"train\":{\"lr\":0.5}}",
-        "{\"model.skip\":[true,[\"layer1\",\"layer2\"]],\"train.seed\":[0,1,2]}",
+        "{\"model.skip\":[true,[\"layer1\",\"layer2\"]],"
+        "\"train.seed\":[0,1,2]}",
         &problem);
     json_t *want = json("[{\"group\":\"g\",\"name\":\"g skip=true seed=0\","
         "\"train\":{\"lr\":0.5,\"seed\":0},\"model\":{\"skip\":true}}]");

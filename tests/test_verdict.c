@@ -233,7 +233,8 @@ static void test_noise_is_no_fall(void **state)
     check("healthy", NULL, "healthy");
 }
 
-// Wild first steps say that the loss is noisy; a clear fall is one all the same.
+// Wild first steps say that the loss is noisy; a clear fall is one all the
+// same.
 static void test_a_clear_fall_is_one(void **state)
 {
     (void)state;

@@ -296,8 +296,8 @@ static void test_metrics(void **state)
     const char *epochs =
         "'epochs': [{'epoch': 1, 'complete': true, 'loss': null,"
         "'accuracy': 0.25, 'validation': {'loss': 2.5, 'accuracy': 0.5},"
-        "'images_per_second': 200.0, 'recording_share': 0.01, 'duration_seconds': 3.2,"
-        "'time': '2026-11-23T20:22:38.614Z'},"
+        "'images_per_second': 200.0, 'recording_share': 0.01,"
+        "'duration_seconds': 3.2, 'time': '2026-11-23T20:22:38.614Z'},"
         "{'epoch': 2, 'complete': false, 'loss': 2.75, 'accuracy': 0.125,"
         "'validation': null, 'images_per_second': 190.0,"
         "'recording_share': null, 'duration_seconds': null, 'time': null}]";

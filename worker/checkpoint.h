@@ -4,9 +4,10 @@
  * of unused downsample branches and num_batches_tracked too; optimizer state is
  * under "optim.": optim.NAME.momentum_buffer (SGD), optim.NAME.exp_avg and
  * .exp_avg_sq (Adam), optim.step; a checkpoint within an epoch also has
- * run.steps, a row for each step of it. Metadata: format, epoch, step, spec (a hash
- * of what decides the numbers), crc32 (of the file with this text as zeros).
- * Nothing depends on the time or the job's id: equal runs give equal bytes.
+ * run.steps, a row for each step of it. Metadata: format, epoch, step, spec (a
+ * hash of what decides the numbers), crc32 (of the file with this text as
+ * zeros). Nothing depends on the time or the job's id: equal runs give equal
+ * bytes.
  *
  * A file is written under another name, synced and renamed, and the folder is
  * synced: it is there whole or not at all. One run uses a folder at a time.

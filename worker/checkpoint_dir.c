@@ -21,8 +21,8 @@ static int descending(const void *a, const void *b)
 static int epoch_of(const char *name)
 {
     char back[CHECKPOINT_NAME];
-    int epoch = strncmp(name, stem, sizeof stem - 1) ? -1
-                                                     : atoi(name + sizeof stem - 1);
+    bool begins = !strncmp(name, stem, sizeof stem - 1);
+    int epoch = begins ? atoi(name + sizeof stem - 1) : -1;
     checkpoint_name(epoch < 0 ? 0 : epoch, back);
     return strcmp(back, name) ? -1 : epoch;
 }

@@ -20,7 +20,8 @@ struct data_watch {
     // when the cache has the images already.
     void (*progress)(void *arg, int64_t images, int64_t of);
     // code: "broken_image", or "cache" for a damaged cache file that is made
-    // anew, and for images that do not fit in. path: below the data set's directory; NULL when it is about none.
+    // anew, and for images that do not fit in. path: below the data set's
+    // directory; NULL when it is about none.
     void (*warning)(void *arg, const char *code, const char *path,
                     const char *reason);
     // Asked now and then; true ends data_open() with ERR_STATE.
@@ -52,18 +53,19 @@ struct data {                           // read-only outside worker/data*.c
 };
 
 // root_dir: absolute directory of data.root; unused (NULL) for the synthetic
-// set. cache NULL keeps decoded images in memory for this run only. ERR_DATA: no usable image; ERR_FULL: no space in
-// cache->dir; ERR_IO; ERR_STATE: watch->stopped said so. Caller closes *out.
+// set. cache NULL keeps decoded images in memory for this run only. ERR_DATA:
+// no usable image; ERR_FULL: no space in cache->dir; ERR_IO; ERR_STATE:
+// watch->stopped said so. Caller closes *out.
 int  data_open(const struct job *job, const char *root_dir,
                const struct data_cache *cache, const struct data_watch *watch,
                struct data **out, struct error *err);
 void data_close(struct data *d);        // NULL is fine
 
-// The images of data.validation, which are never augmented, or NULL in *out when
-// the job has none. A share of d's images is taken out of d: of each class those
-// whose bits(seed, STREAM_SPLIT + class, position in the class) are smallest.
-// Others are opened as data_open() does; their classes must be among d's, and
-// go by d's numbers. Close *out before d.
+// The images of data.validation, which are never augmented, or NULL in *out
+// when the job has none. A share of d's images is taken out of d: of each class
+// those whose bits(seed, STREAM_SPLIT + class, position in the class) are
+// smallest. Others are opened as data_open() does; their classes must be among
+// d's, and go by d's numbers. Close *out before d.
 int  data_open_validation(struct data *d, const struct job *job,
                           const char *root_dir, const struct data_cache *cache,
                           const struct data_watch *watch, struct data **out,

@@ -54,6 +54,7 @@ bool keep_noted(const struct keep *k, int64_t i, struct result *result);
 // A new epoch: nothing is noted yet.
 void keep_forget(struct keep *k);
 // With what is noted, if anything is: for keep_load() of the next attempt.
-// If it cannot be written, which is only logged, the last whole epoch's is there.
+// If it cannot be written, which is only logged, the last whole epoch's is
+// there.
 void keep_write_partial(struct keep *k, const struct rig *rig, int epoch);
 void keep_clear(struct keep *k);

@@ -5,8 +5,8 @@ const struct opt worker_options[] = {
       .help = "the directory that jobs call NAME in data.root" },
     { .name = "cache", .value = "DIR", .help = "where decoded images are kept "
       "(default: $XDG_CACHE_HOME/gradwatch or ~/.cache/gradwatch)" },
-    { .name = "cache-limit", .value = "GIB", .help = "what they may take there; "
-      "those unused for longest make place for new ones (default: 64)" },
+    { .name = "cache-limit", .value = "GIB", .help = "what they may take "
+      "there; those unused for longest make place for new ones (default: 64)" },
     { .name = "attempt", .value = "N",
       .help = "how often this job was started, this time included (default: "
       "1)" },

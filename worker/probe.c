@@ -88,7 +88,8 @@ static double dot(const float *x, const float *y, size_t n)
     return sum;
 }
 
-// ---- numbers out of inner products, gram (n, n) ------------------------------
+// ---- numbers out of inner products, gram (n, n)
+// ------------------------------
 
 // Mean of gram over a block; all, or only those off the diagonal do.
 static double block(const double *gram, int n, int from_i, int from_j,

@@ -1,9 +1,9 @@
 /* worker/probe.h: how the images of one fixed batch agree about the weights.
  *
- * The gradient g_i of image i's loss is taken for every image of the batch, by a
- * backward pass each: the whole batch goes forward, so that batch norm sees it,
- * and only the label of image i counts. Their mean is the batch's gradient. Of
- * each layer's weight: docs/quantities.md has what is made of them.
+ * The gradient g_i of image i's loss is taken for every image of the batch, by
+ * a backward pass each: the whole batch goes forward, so that batch norm sees
+ * it, and only the label of image i counts. Their mean is the batch's gradient.
+ * Of each layer's weight: docs/quantities.md has what is made of them.
  *
  * Passes are MODE_GRAD: neither weights nor running statistics nor the
  * optimizer's state are touched, and training goes on bit for bit as without.

@@ -55,8 +55,8 @@ void tell_started(struct tell *t, const struct job *job, const struct rig *rig,
 void tell_epoch(struct tell *t, const struct progress *p, bool complete,
                 double seconds, double recording_share, json_t *quantities,
                 json_t *early);
-// The last event of a run that did what it could, or whose loss of the last step
-// is not finite.
+// The last event of a run that did what it could, or whose loss of the last
+// step is not finite.
 void tell_done(struct tell *t, int whole_epochs, double seconds);
 void tell_diverged(struct tell *t, const struct progress *p, double loss,
                    int whole_epochs, double seconds);

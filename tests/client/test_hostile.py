@@ -23,9 +23,9 @@ OWN = re.compile(rb"\x1b\[(0|1|3[12346])m|\x1b\[\?(1049|25)[hl]|\x1b\[2?[HJK]")
 BAD = [b"\x1b", b"\x07", b"\r", b"\xc2\x9b", b"\xe2\x80\xae"]
 JOB = "/jobs/1"
 ROUTES = ["", "/jobs", JOB, "/models", "/models/resnet18", "/datasets",
-          "/devices", "/compare", "/queue", JOB + "/verdict", JOB + "/checkpoints"] + [
-              JOB + "/" + w for w in ("gradients", "histograms", "profile",
-                                      "metrics")]
+          "/devices", "/compare", "/queue"] + [
+              JOB + "/" + w for w in ("verdict", "checkpoints", "gradients",
+                                      "histograms", "profile", "metrics")]
 QUERIES = {JOB + "/histograms": "?bins=decade8", "/compare": "?jobs=1,2"}
 # Texts that decide what is done with an answer.
 KEPT = {"type", "state", "started_at", "created_at", "ended_at", "time"}
