@@ -18,7 +18,11 @@ void chain_run(struct cpu_plan *p, const struct chain *c)
     if (!c->into)
         return;
     size_t n = c->into->bytes / sizeof(float);
-    if (c->mask)
+    struct watch *watch = c->adds_for ? c->adds_for->watch : NULL;
+    if (c->mask && watch)
+        watch->adding = loop_add_masked_norms(c->into->data, c->sum->data,
+            c->mask->data, n, watch->partial);
+    else if (c->mask)
         loop_add_masked(c->into->data, c->sum->data, c->mask->data, n);
     else
         loop_add(c->into->data, c->sum->data, n);
@@ -56,7 +60,9 @@ struct tensor *chain_drain_grad(struct cpu_plan *p, struct chain *c,
     if (!to)
         return plan_tensor(p, given, ROOM_STAGE);
     struct tensor *from = chain_drain(p, c, given, to, plan_adds(p, g, k));
-    if (k == 0)
+    if (k == 0) {
         g->added = c->sum;
+        c->adds_for = g;
+    }
     return from;
 }

@@ -18,10 +18,13 @@ static const struct cpu_op *const ops[OP_COUNT] = {
 #undef X
 };
 
+// Whether a tap wants v as it is; what comes back through a branch is measured
+// before it is added.
 static bool tapped(const struct graph *g, val v, enum side side)
 {
     for (int i = 0; i < g->n_taps; i++)
-        if (g->taps[i].value == v && g->taps[i].side == side)
+        if (g->taps[i].value == v && g->taps[i].side == side &&
+            g->taps[i].measure != MEASURE_BRANCH)
             return true;
     return false;
 }

@@ -7,8 +7,6 @@
 #include <omp.h>
 #include <string.h>
 
-#include "common/clock.h"
-
 // 64 KiB: a few chunks fit a core's nearest caches. A multiple of 4 * 16.
 enum { CHUNK = 16384 };
 
@@ -82,6 +80,29 @@ double loop_norm(const float *x, size_t n, double *partial)
     return sqrt(sum);
 }
 
+struct loop_images loop_images(const float *x, int images, size_t one,
+                               double *partial)
+{
+    int64_t each = CHUNKS(one);
+    struct loop_images out = { 0 };
+
+    #pragma omp parallel for schedule(static) if((size_t)images * one > CHUNK)
+    for (int64_t i = 0; i < images * each; i++) {
+        size_t at = (size_t)(i % each) * CHUNK;
+        partial[i] = squares_chunk(x + (size_t)(i / each) * one + at,
+                                   chunk_length(i % each, one));
+    }
+    for (int64_t i = 0; i < images * each; i += each) {
+        double sum = 0;
+
+        for (int64_t k = 0; k < each; k++)
+            sum += partial[i + k];
+        out.norms += sqrt(sum);
+        out.squares += sum;
+    }
+    return out;
+}
+
 // sum, squares, zeros.
 CPU_CLONES
 static void sums_chunk(const float *restrict x, size_t n, double *out)
@@ -118,21 +139,6 @@ struct loop_sums loop_sums(const float *x, size_t n, double *partial)
     FOR_CHUNKS(n, sums_chunk(x + at, len, partial + PARTIALS * i))
     add_up(partial, n, all);
     return (struct loop_sums){ all[0], all[1], all[2] };
-}
-
-CPU_CLONES
-static double distance_chunk(const float *restrict x, const float *restrict y,
-                             size_t n)
-{
-    double sum = 0;
-
-    #pragma omp simd reduction(+:sum)
-    for (size_t j = 0; j < n; j++) {
-        double d = (double)x[j] - y[j];
-
-        sum += d * d;
-    }
-    return sum;
 }
 
 // ---- element by element --------------------------------------------------
@@ -180,6 +186,40 @@ void loop_sum(float *y, const float *a, const float *b, bool relu, size_t n)
         FOR_CHUNKS(n, sum_relu_chunk(y + at, a + at, b + at, len))
     else
         FOR_CHUNKS(n, sum_chunk(y + at, a + at, b + at, len))
+}
+
+// sum, squares, zeros of y, as sums_chunk().
+CPU_CLONES
+static void sum_relu_sums_chunk(float *y, const float *a, const float *b,
+                                size_t n, double *out)
+{
+    double sum = 0, squares = 0;
+    int zeros = 0;
+
+    #pragma omp simd reduction(+:sum, squares, zeros)
+    for (size_t j = 0; j < n; j++) {
+        float s = a[j] + b[j];
+        s = s <= 0 ? 0 : s;
+        y[j] = s;
+        double wide = s;
+        sum += wide;
+        squares += wide * wide;
+        zeros += s == 0;
+    }
+    out[0] = sum;
+    out[1] = squares;
+    out[2] = zeros;
+}
+
+struct loop_sums loop_sum_relu_sums(float *y, const float *a, const float *b,
+                                    size_t n, double *partial)
+{
+    double all[PARTIALS];
+
+    FOR_CHUNKS(n, sum_relu_sums_chunk(y + at, a + at, b + at, len,
+                                      partial + PARTIALS * i))
+    add_up(partial, n, all);
+    return (struct loop_sums){ all[0], all[1], all[2] };
 }
 
 CPU_CLONES
@@ -236,18 +276,57 @@ void loop_add_masked(float *g, const float *x, const float *y, size_t n)
     FOR_CHUNKS(n, add_masked_chunk(g + at, x + at, y + at, len))
 }
 
+CPU_CLONES
+static void add_masked_norms_chunk(float *restrict g, const float *restrict x,
+                                   const float *restrict y, size_t n,
+                                   double *out)
+{
+    double added = 0, result = 0;
+
+    #pragma omp simd reduction(+:added, result)
+    for (size_t j = 0; j < n; j++) {
+        float s = g[j] + x[j];
+        s = y[j] <= 0 ? 0 : s;
+        g[j] = s;
+        double p = x[j], q = s;
+        added += p * p;
+        result += q * q;
+    }
+    out[0] = added;
+    out[1] = result;
+}
+
+struct loop_norms loop_add_masked_norms(float *g, const float *x,
+                                        const float *y, size_t n,
+                                        double *partial)
+{
+    double all[PARTIALS];
+
+    FOR_CHUNKS(n, add_masked_norms_chunk(g + at, x + at, y + at, len,
+                                         partial + PARTIALS * i))
+    add_up(partial, n, all);
+    return (struct loop_norms){ sqrt(all[0]), sqrt(all[1]) };
+}
+
 // ---- updates -------------------------------------------------------------
+
+// Plain or watched, an update is the same sentence to the compiler, which makes
+// the same numbers of it.
+static inline float sgd_one(float w, float *v, float g, struct loop_sgd at)
+{
+    float d = g + at.weight_decay * w;
+
+    *v = at.momentum * *v + d;
+    return w - at.lr * *v;
+}
 
 CPU_CLONES
 static void sgd_chunk(float *restrict w, float *restrict v,
                       const float *restrict g, struct loop_sgd at, size_t n)
 {
     #pragma omp simd
-    for (size_t j = 0; j < n; j++) {
-        float d = g[j] + at.weight_decay * w[j];
-        v[j] = at.momentum * v[j] + d;
-        w[j] -= at.lr * v[j];
-    }
+    for (size_t j = 0; j < n; j++)
+        w[j] = sgd_one(w[j], &v[j], g[j], at);
 }
 
 void loop_sgd(float *w, float *v, const float *g, struct loop_sgd how, size_t n)
@@ -255,20 +334,35 @@ void loop_sgd(float *w, float *v, const float *g, struct loop_sgd how, size_t n)
     FOR_CHUNKS(n, sgd_chunk(w + at, v + at, g + at, how, len))
 }
 
+struct adam_scale { float keep, decay; };
+
+static struct adam_scale adam_scale(struct loop_adam at)
+{
+    return (struct adam_scale){
+        .keep = at.decoupled ? 1 - at.lr * at.weight_decay : 1,
+        .decay = at.decoupled ? 0 : at.weight_decay,
+    };
+}
+
+static inline float adam_one(float w, float *m, float *v, float g,
+                             struct loop_adam at, struct adam_scale by)
+{
+    float d = g + by.decay * w;
+
+    *m = at.beta1 * *m + at.rest1 * d;
+    *v = at.beta2 * *v + at.rest2 * d * d;
+    return by.keep * w - at.step * *m / (sqrtf(*v) / at.root + at.eps);
+}
+
 CPU_CLONES
 static void adam_chunk(float *restrict w, float *restrict m, float *restrict v,
                        const float *restrict g, struct loop_adam at, size_t n)
 {
-    float keep = at.decoupled ? 1 - at.lr * at.weight_decay : 1;
-    float decay = at.decoupled ? 0 : at.weight_decay;
+    struct adam_scale by = adam_scale(at);
 
     #pragma omp simd
-    for (size_t j = 0; j < n; j++) {
-        float d = g[j] + decay * w[j];
-        m[j] = at.beta1 * m[j] + at.rest1 * d;
-        v[j] = at.beta2 * v[j] + at.rest2 * d * d;
-        w[j] = keep * w[j] - at.step * m[j] / (sqrtf(v[j]) / at.root + at.eps);
-    }
+    for (size_t j = 0; j < n; j++)
+        w[j] = adam_one(w[j], &m[j], &v[j], g[j], at, by);
 }
 
 void loop_adam(float *w, float *m, float *v, const float *g,
@@ -279,33 +373,38 @@ void loop_adam(float *w, float *m, float *v, const float *g,
 
 // ---- updates that are watched --------------------------------------------
 
-// Whose numbers of a chunk are w, g and so on, and where its partials go.
-struct chunk {
-    float       *w;
-    const float *g;
-    size_t       len;
-    unsigned     wants;
-    double      *partial;
-};
+// Squares of w before, of g, and of what w changes by.
+#define WATCH(update)                                                          \
+    double weight = 0, grad = 0, change = 0;                                   \
+    _Pragma("omp simd reduction(+:weight, grad, change)")                      \
+    for (size_t j = 0; j < n; j++) {                                           \
+        float old = w[j], now = update;                                       \
+        double p = old, q = g[j], r = (double)now - old;                       \
+        w[j] = now;                                                            \
+        weight += p * p;                                                       \
+        grad += q * q;                                                         \
+        change += r * r;                                                       \
+    }                                                                          \
+    out[0] = weight;                                                           \
+    out[1] = grad;                                                             \
+    out[2] = change;
 
-static double watch_before(const struct chunk *c, float *old)
+CPU_CLONES
+static void sgd_watch_chunk(float *restrict w, float *restrict v,
+                            const float *restrict g, struct loop_sgd at,
+                            size_t n, double *out)
 {
-    double start = clock_seconds();
-
-    c->partial[0] = c->wants & WATCH_WEIGHT ? squares_chunk(c->w, c->len) : 0;
-    c->partial[1] = c->wants & WATCH_GRAD ? squares_chunk(c->g, c->len) : 0;
-    if (c->wants & WATCH_CHANGE)
-        memcpy(old, c->w, c->len * sizeof *old);
-    return clock_seconds() - start;
+    WATCH(sgd_one(old, &v[j], g[j], at))
 }
 
-static void watch_after(const struct chunk *c, const float *old, double spent)
+CPU_CLONES
+static void adam_watch_chunk(float *restrict w, float *restrict m,
+                             float *restrict v, const float *restrict g,
+                             struct loop_adam at, size_t n, double *out)
 {
-    double start = clock_seconds();
+    struct adam_scale by = adam_scale(at);
 
-    c->partial[2] = c->wants & WATCH_CHANGE
-        ? distance_chunk(c->w, old, c->len) : 0;
-    c->partial[3] = spent + clock_seconds() - start;
+    WATCH(adam_one(old, &m[j], &v[j], g[j], at, by))
 }
 
 static void watch_end(struct loop_watch *out, size_t n)
@@ -316,38 +415,20 @@ static void watch_end(struct loop_watch *out, size_t n)
     out->weight = sqrt(all[0]);
     out->grad = sqrt(all[1]);
     out->change = sqrt(all[2]);
-    out->seconds = all[3] / (n > CHUNK ? omp_get_max_threads() : 1);
 }
-
-// The update is the same function on the same chunks: what it gives is, too.
-#define WATCHED(update)                                                        \
-    do {                                                                       \
-        float old[CHUNK];                                                      \
-        struct chunk c = { w + at, g + at, len, out->wants,                    \
-                           out->partial + PARTIALS * i };                      \
-        double spent = watch_before(&c, old);                                  \
-        update;                                                                \
-        watch_after(&c, old, spent);                                           \
-    } while (0)
 
 void loop_sgd_watched(float *w, float *v, const float *g, struct loop_sgd how,
                       size_t n, struct loop_watch *out)
 {
-    #pragma omp parallel for schedule(static) if(n > CHUNK)
-    for (int64_t i = 0; i < CHUNKS(n); i++) {
-        size_t at = (size_t)i * CHUNK, len = chunk_length(i, n);
-        WATCHED(sgd_chunk(w + at, v + at, g + at, how, len));
-    }
+    FOR_CHUNKS(n, sgd_watch_chunk(w + at, v + at, g + at, how, len,
+                                  out->partial + PARTIALS * i))
     watch_end(out, n);
 }
 
 void loop_adam_watched(float *w, float *m, float *v, const float *g,
                        struct loop_adam how, size_t n, struct loop_watch *out)
 {
-    #pragma omp parallel for schedule(static) if(n > CHUNK)
-    for (int64_t i = 0; i < CHUNKS(n); i++) {
-        size_t at = (size_t)i * CHUNK, len = chunk_length(i, n);
-        WATCHED(adam_chunk(w + at, m + at, v + at, g + at, how, len));
-    }
+    FOR_CHUNKS(n, adam_watch_chunk(w + at, m + at, v + at, g + at, how, len,
+                                   out->partial + PARTIALS * i))
     watch_end(out, n);
 }

@@ -8,10 +8,19 @@
  */
 #pragma once
 #include "cpu/dnn.h"
+#include "cpu/loop.h"
 #include "model/backend.h"
 #include "model/schedule.h"
 
 struct cpu_plan;
+
+// What taps want of passes over memory that a group makes anyway: room to work
+// in, and what came out. tap.c makes it and reads it.
+struct watch {
+    double           *partial;
+    struct loop_sums  out;              // of the output of an add and relu
+    struct loop_norms adding;           // of what backward adds to the gradient
+};                                      // of in[0], and of what that then is
 
 struct group {
     const struct cpu_op *op;
@@ -20,6 +29,7 @@ struct group {
     val   in[MAX_IN], out;
     struct tensor *added;               // what its backward adds to the
                                         // gradient of in[0]; NULL: it writes
+    struct watch *watch;                // NULL: nobody wants any
     size_t param_at, param_bytes;       // its parameters in the store's blocks
     void *state;                        // the op's own; freed by the plan
 };
@@ -113,6 +123,7 @@ struct chain {
     int            n;
     struct tensor *sum, *into;          // into += sum, when not NULL;
     struct tensor *mask;                // 0 where this is not positive
+    struct group  *adds_for;            // whose watch sees that, or NULL
 };
 void chain_push(struct chain *c, struct prim *p);
 void chain_run(struct cpu_plan *p, const struct chain *c);

@@ -73,7 +73,11 @@ static void add_forward(struct cpu_plan *p, struct group *g)
     struct tensor *y = p->value[g->out];
 
     chain_run(p, &st->feed);
-    loop_sum(y->data, st->a->data, st->b->data, g->relu, length(y));
+    if (g->watch && g->relu && p->mode != MODE_EVAL)
+        g->watch->out = loop_sum_relu_sums(y->data, st->a->data, st->b->data,
+                                           length(y), g->watch->partial);
+    else
+        loop_sum(y->data, st->a->data, st->b->data, g->relu, length(y));
 }
 
 static void add_backward(struct cpu_plan *p, struct group *g)

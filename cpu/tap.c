@@ -1,7 +1,11 @@
 /* cpu/tap.c: lists of taps by moment. A gradient is complete when the
  * backward stage of its producer begins, a value when its forward stage
  * ends, a parameter's gradient when its reader's backward stage does, and so
- * what comes back through a branch. */
+ * what comes back through a branch.
+ *
+ * A pass over memory that a step makes anyway takes the sums along where it is
+ * one of loop.c's: updates, additions with their relu, what blocks add to the
+ * gradient. For everything else a tap reads its numbers once more. */
 #include "cpu/tap.h"
 
 #include <math.h>
@@ -13,6 +17,8 @@
 
 struct tap_plan {
     struct tensor **what;               // by tap; NULL: the constant 1
+    struct group  **seen;               // by tap; whose watch has it, or NULL
+    struct watch   *watches;            // by node
     int            *next;               // by tap; -1 ends a list
     int            *first;              // by moment
     double         *partial;
@@ -70,6 +76,94 @@ static struct tensor *tensor_of(struct cpu_plan *p, struct tap tap)
                                   : plan_param_grad(p, tap.value);
 }
 
+// ---- passes that a step makes anyway -------------------------------------
+
+// Whether this group's backward stage leaves x as it was: it does not write
+// there, or hands on what is masked already.
+static bool leaves(const struct cpu_plan *p, const struct group *g,
+                   const struct tensor *x)
+{
+    enum op op = plan_node(p, g)->op;
+    bool writes = false;
+
+    for (int k = 0; k < MAX_IN; k++)
+        writes |= g->in[k] != BAD_VAL && p->grad[g->in[k]] == x;
+    return !writes || ((op == OP_ADD || op == OP_RELU) &&
+                       p->grad[g->out] == x && p->masked[g->out]);
+}
+
+static bool adds_masked(const struct cpu_plan *p, const struct group *g)
+{
+    return g->added && p->masked[g->in[0]];
+}
+
+// The group that adds to the gradient x, if that makes it what the tap finds.
+static struct group *last_to_add(const struct cpu_plan *p,
+                                 const struct tensor *x, int moment)
+{
+    for (int i = moment / 2 - 1; i >= 0; i--) {
+        struct group *g = &p->groups[p->schedule.stages[i].node];
+
+        if (p->schedule.stages[i].phase != PHASE_BACKWARD)
+            break;
+        if (leaves(p, g, x))
+            continue;
+        return adds_masked(p, g) && p->grad[g->in[0]] == x ? g : NULL;
+    }
+    return NULL;
+}
+
+static struct group *seen_by(const struct cpu_plan *p, struct tap tap,
+                             const struct tensor *x, int moment)
+{
+    const struct stage *stages = p->schedule.stages;
+    struct group *g;
+
+    switch (tap.measure) {
+    case MEASURE_MEAN: case MEASURE_STD: case MEASURE_ZEROS:
+        g = &p->groups[stages[moment / 2].node];
+        return g->relu && plan_node(p, g)->op == OP_ADD ? g : NULL;
+    case MEASURE_BRANCH:
+        g = &p->groups[stages[moment / 2].node];
+        return adds_masked(p, g) ? g : NULL;
+    case MEASURE_NORM:
+        if (tap.side == SIDE_VALUE || !x ||
+            p->base.graph->values[tap.value].role != ROLE_ACT)
+            return NULL;
+        return last_to_add(p, x, moment);
+    default:
+        return NULL;
+    }
+}
+
+static double from_watch(const struct watch *w, enum measure measure)
+{
+    return measure == MEASURE_BRANCH ? w->adding.added : w->adding.result;
+}
+
+// ---- the plan ------------------------------------------------------------
+
+// Working space for every pass over x, image by image too.
+static size_t partials_of(const struct graph *g, struct tap tap,
+                          const struct tensor *x)
+{
+    size_t n = x ? x->bytes / sizeof(float) : 0;
+    size_t images = (size_t)graph_shape(g, tap.value).n;
+
+    return tap.measure == MEASURE_SAMPLES ? images * loop_partials(n / images)
+                                          : loop_partials(n);
+}
+
+static void watch(struct cpu_plan *p, struct tap_plan *t, int tap, int moment)
+{
+    struct group *g = seen_by(p, p->base.graph->taps[tap], t->what[tap],
+                              moment);
+
+    t->seen[tap] = g;
+    if (g)
+        g->watch = &t->watches[g - p->groups];
+}
+
 struct tap_plan *tap_new(struct cpu_plan *p)
 {
     const struct graph *g = p->base.graph;
@@ -78,6 +172,8 @@ struct tap_plan *tap_new(struct cpu_plan *p)
     size_t most = 0;
 
     t->what = xcalloc((size_t)g->n_taps, sizeof(struct tensor *));
+    t->seen = xcalloc((size_t)g->n_taps, sizeof(struct group *));
+    t->watches = xcalloc((size_t)g->n_nodes, sizeof *t->watches);
     t->next = xcalloc((size_t)g->n_taps, sizeof *t->next);
     t->first = xcalloc((size_t)moments, sizeof *t->first);
     for (int m = 0; m < moments; m++)
@@ -88,10 +184,13 @@ struct tap_plan *tap_new(struct cpu_plan *p)
         t->next[i] = t->first[m];
         t->first[m] = i;
         t->what[i] = tensor_of(p, g->taps[i]);
-        if (t->what[i] && t->what[i]->bytes > most)
-            most = t->what[i]->bytes;
+        watch(p, t, i, m);
+        size_t partials = partials_of(g, g->taps[i], t->what[i]);
+        most = partials > most ? partials : most;
     }
-    t->partial = xcalloc(loop_partials(most / sizeof(float)), sizeof(double));
+    t->partial = xcalloc(most, sizeof(double));
+    for (int i = 0; i < g->n_nodes; i++)
+        t->watches[i].partial = t->partial;
     return t;
 }
 
@@ -100,11 +199,15 @@ void tap_free(struct tap_plan *t)
     if (!t)
         return;
     free(t->what);
+    free(t->seen);
+    free(t->watches);
     free(t->next);
     free(t->first);
     free(t->partial);
     free(t);
 }
+
+// ---- measuring -----------------------------------------------------------
 
 static size_t length(const struct tensor *t)
 {
@@ -133,7 +236,6 @@ static double samples(struct cpu_plan *p, const struct tensor *x, int n,
     size_t one = dnn_image(x->layout);
     float *plain = NULL;
     const float *at = x->data;
-    double sum = 0, squares = 0;
 
     if (!one) {
         struct layout to = dnn_plain_as(x->layout);
@@ -141,15 +243,10 @@ static double samples(struct cpu_plan *p, const struct tensor *x, int n,
         at = plain = xmalloc(dnn_bytes(to));
         dnn_copy(&p->dnn, x->layout, x->data, to, plain, &p->dnn.err);
     }
-    for (int i = 0; i < n; i++) {
-        double norm = loop_norm(at + (size_t)i * one, one, p->taps->partial);
-
-        sum += norm;
-        squares += norm * norm;
-    }
-    *all = sqrt(squares);
+    struct loop_images sums = loop_images(at, n, one, p->taps->partial);
+    *all = sqrt(sums.squares);
     free(plain);
-    return sum;
+    return sums.norms;
 }
 
 // What several taps of a tensor have in common, kept from one to the next.
@@ -171,12 +268,14 @@ static double measure_one(struct cpu_plan *p, int tap, struct shared *s)
         return 0;                       // the update's; there is none
     if (!x)
         return 1;                       // d(loss) / d(loss)
+    const struct watch *seen = t->seen[tap] ? t->seen[tap]->watch : NULL;
     switch (g->taps[tap].measure) {
     case MEASURE_NORM:
+    case MEASURE_BRANCH:
+        if (seen)
+            return from_watch(seen, g->taps[tap].measure);
         return x == s->sampled ? s->norm
                                : loop_norm(x->data, length(x), t->partial);
-    case MEASURE_BRANCH:
-        return loop_norm(x->data, length(x), t->partial);
     case MEASURE_SAMPLES:
         s->sampled = x;
         return samples(p, x, graph_shape(g, v).n, &s->norm);
@@ -184,6 +283,9 @@ static double measure_one(struct cpu_plan *p, int tap, struct shared *s)
         break;
     }
     double n = (double)graph_elements(g, v);
+    if (seen)
+        return moment(seen->out, n, (double)length(x) - n,
+                      g->taps[tap].measure);
     if (x != s->summed)
         s->sums = loop_sums(x->data, length(x), t->partial);
     s->summed = x;
@@ -213,20 +315,11 @@ static void measure(struct cpu_plan *p, int at)
     p->result->tap_millis += (float)(1e3 * (clock_seconds() - start));
 }
 
-static unsigned watch_of(struct tap tap)
-{
-    if (tap.measure == MEASURE_CHANGE)
-        return WATCH_CHANGE;
-    return tap.side == SIDE_GRAD ? WATCH_GRAD : WATCH_WEIGHT;
-}
-
 static double watched(const struct loop_watch *w, struct tap tap)
 {
-    switch (watch_of(tap)) {
-    case WATCH_CHANGE: return w->change;
-    case WATCH_GRAD:   return w->grad;
-    default:           return w->weight;
-    }
+    if (tap.measure == MEASURE_CHANGE)
+        return w->change;
+    return tap.side == SIDE_GRAD ? w->grad : w->weight;
 }
 
 // The tapped parameter that lies first from there on in the blocks; BAD_VAL
@@ -258,16 +351,12 @@ void tap_update(struct cpu_plan *p, int stage)
         const struct stored *row = &p->store->rows[v];
         struct loop_watch w = { .partial = t->partial };
 
-        for (int i = t->first[2 * stage + 1]; i >= 0; i = t->next[i])
-            if (g->taps[i].value == v)
-                w.wants |= watch_of(g->taps[i]);
         optim_update(p->store, from, row->offset - from);
         optim_watch(p->store, row->offset, dnn_bytes(row->layout), &w);
         from = row->offset + dnn_bytes(row->layout);
         for (int i = t->first[2 * stage + 1]; i >= 0; i = t->next[i])
             if (g->taps[i].value == v)
                 p->result->taps[i] = watched(&w, g->taps[i]);
-        p->result->tap_millis += (float)(1e3 * w.seconds);
     }
     optim_update(p->store, from, end - from);
 }

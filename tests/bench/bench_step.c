@@ -2,14 +2,21 @@
  * backend, input resident; one line of JSON.
  *
  * bench_step [--arch resnet50] [--skip] [--width 1] [--size 64] [--batch 16]
- *            [--record[=QUANTITIES]] [--warmup 5] [--steps 30] [--threads 0]
+ *            [--record[=QUANTITIES]] [--paired] [--warmup 5] [--steps 30]
+ *            [--threads 0]
  * --record taps the gradient at every layer's output, as a job does; or what
  * else a job may record (docs/quantities.md): --record=grad_out,update, or all.
+ * --paired makes each step twice, with the taps and by a plan that shares the
+ * weights and has none: record_cost is what the lower quartiles of their
+ * processor times differ by, as a share of a step without. What other programs
+ * do only ever adds to a time. tap_share is what the backend itself says: passes
+ * for taps alone, not what others take along.
  */
 #include <getopt.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 #include "common/clock.h"
 #include "common/mem.h"
 #include "common/rng.h"
@@ -21,7 +28,7 @@ struct args {
     const char *arch;
     double      width;
     const char *record;                 // NULL = nothing
-    int         skip, size, batch, warmup, steps, threads;
+    int         skip, paired, size, batch, warmup, steps, threads;
 };
 
 static struct args parse(int argc, char **argv)
@@ -32,6 +39,7 @@ static struct args parse(int argc, char **argv)
         { "arch", required_argument, NULL, 'a' },
         { "skip", no_argument, &a.skip, 1 },
         { "record", optional_argument, NULL, 'r' },
+        { "paired", no_argument, &a.paired, 1 },
         { "width", required_argument, NULL, 'W' },
         { "size", required_argument, NULL, 's' },
         { "batch", required_argument, NULL, 'b' },
@@ -92,7 +100,7 @@ static void record(struct graph *g, const char *quantities)
     free(list);
 }
 
-static struct graph *build(const struct args *a)
+static struct graph *build(const struct args *a, const char *quantities)
 {
     struct error err = { 0 };
     struct net_opts o = { .arch = a->arch, .norm = NORM_BATCH,
@@ -106,8 +114,8 @@ static struct graph *build(const struct args *a)
     struct graph *g = net_build(&o, &err);
     if (!g)
         die(&err);
-    if (a->record)
-        record(g, a->record);
+    if (quantities)
+        record(g, quantities);
     return g;
 }
 
@@ -142,11 +150,55 @@ static int by_size(const void *a, const void *b)
     return (x > y) - (x < y);
 }
 
+// Of n numbers, which it sorts.
+static double quantile(double *x, int n, double q)
+{
+    qsort(x, (size_t)n, sizeof *x, by_size);
+    return x[(int)(q * n)];
+}
+
+// Processor time, in seconds, of a step.
+static double processor(struct plan *p)
+{
+    struct timespec a, b;
+
+    clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &a);
+    step(p);
+    clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &b);
+    return (double)(b.tv_sec - a.tv_sec) + 1e-9 * (double)(b.tv_nsec - a.tv_nsec);
+}
+
+// What the taps of p cost, as a share of a step without.
+static double cost_of(const struct args *a, struct plan *p,
+                      const struct plan_opts *o)
+{
+    struct graph *g = build(a, NULL);
+    struct error err = { 0 };
+    struct plan *plain;
+    double *less = xcalloc((size_t)a->steps, sizeof *less);
+    double *more = xcalloc((size_t)a->steps, sizeof *more);
+
+    if (backend_cpu.compile(g, o, p, &plain, &err))
+        die(&err);
+    fill(backend_cpu.slot(plain, 0), g);
+    step(plain);
+    for (int i = 0; i < a->steps; i++) {
+        more[i] = processor(p);
+        less[i] = processor(plain);
+    }
+    double cost = quantile(more, a->steps, 0.25) /
+                  quantile(less, a->steps, 0.25) - 1;
+    backend_cpu.destroy(plain);
+    graph_free(g);
+    free(less), free(more);
+    return cost;
+}
+
 int main(int argc, char **argv)
 {
     struct args a = parse(argc, argv);
     struct error err = { 0 };
-    struct graph *g = build(&a);
+    struct graph *g = build(&a, a.record);
     struct plan_opts o = { .slots = 1, .threads = a.threads,
                            .optim = { .kind = OPTIM_SGD, .momentum = 0.9 } };
     struct plan *p;
@@ -160,25 +212,25 @@ int main(int argc, char **argv)
     fill(backend_cpu.slot(p, 0), g);
     for (int i = 0; i < a.warmup; i++)
         step(p);
+    double sum = 0;
     for (int i = 0; i < a.steps; i++) {
         start = clock_seconds();
         r = step(p);
         seconds[i] = clock_seconds() - start;
+        sum += seconds[i];
         taps += r.tap_millis / 1e3;
     }
-    double sum = 0;
-    for (int i = 0; i < a.steps; i++)
-        sum += seconds[i];
-    qsort(seconds, (size_t)a.steps, sizeof *seconds, by_size);
-    double median = seconds[a.steps / 2];
+    double cost = a.paired ? cost_of(&a, p, &o) : 0;
+    double typical = quantile(seconds, a.steps, 0.5);
     printf("{\"program\": \"gradwatch\", \"arch\": \"%s\", \"skip\": %s, "
            "\"size\": %d, \"batch\": %d, \"record\": \"%s\", \"threads\": %d, "
            "\"images_per_second\": %.2f, \"mean_images_per_second\": %.2f, "
            "\"step_millis\": %.2f, \"tap_share\": %.4f, "
+           "\"record_cost\": %.4f, "
            "\"compile_seconds\": %.2f, \"bytes\": %zu, \"loss\": %.4f}\n",
            a.arch, a.skip ? "true" : "false", a.size, a.batch,
-           a.record ? a.record : "", p->opts.threads, a.batch / median,
-           a.batch * a.steps / sum, 1e3 * median, taps / sum, compile,
+           a.record ? a.record : "", p->opts.threads, a.batch / typical,
+           a.batch * a.steps / sum, 1e3 * typical, taps / sum, cost, compile,
            p->bytes, r.loss);
     backend_cpu.destroy(p);
     graph_free(g);
