@@ -419,6 +419,45 @@ static void lists_go_page_by_page(void **state)
     json_decref(none);
 }
 
+// Jobs that come and go between two pages, the one that the cursor names among
+// them, neither hide others nor show them twice.
+static void pages_go_on_while_jobs_come_and_go(void **state)
+{
+    (void)state;
+    enum { N = 7 };
+    int64_t id[N], cursor = 0;
+    int seen[N] = { 0 }, n_pages = 0;
+
+    for (int i = 0; i < N; i++)
+        id[i] = submit(&d, "well", 1, ", \"group\": \"pages\"");
+    for (int i = 0; i < N; i++)
+        run_to_end(&d, id[i], NULL);
+    do {
+        char cursor_text[40] = "";
+        if (cursor)
+            snprintf(cursor_text, sizeof cursor_text, "&cursor=%" PRId64,
+                     cursor);
+        char *path = xasprintf("/api/v1/jobs?group=pages&limit=2%s",
+                               cursor_text);
+        json_t *list = get(&d, path), *job;
+        size_t k;
+        json_array_foreach(json_object_get(list, "jobs"), k, job)
+            for (int i = 0; i < N; i++)
+                seen[i] += number(job, "id") == id[i];
+        cursor = json_integer_value(json_object_get(list, "next"));
+        json_decref(list);
+        free(path);
+        run_to_end(&d, submit(&d, "well", 1, ", \"group\": \"pages\""), NULL);
+        path = xasprintf("/api/v1/jobs/%" PRId64, cursor);
+        struct answer a = ask(&d, "DELETE", path, NULL, NULL);
+        assert_int_equal(a.status, cursor ? 204 : 404);
+        answer_clear(&a);
+        free(path);
+    } while (cursor && ++n_pages < 20);
+    for (int i = 0; i < N; i++)
+        assert_int_equal(seen[i], 1);
+}
+
 static int setup(void **state)
 {
     *state = scratch_new();
@@ -452,6 +491,7 @@ int main(void)
         cmocka_unit_test(a_job_whose_condition_fails_does_too),
         cmocka_unit_test(ended_jobs_can_be_removed),
         cmocka_unit_test(lists_go_page_by_page),
+        cmocka_unit_test(pages_go_on_while_jobs_come_and_go),
     };
     return cmocka_run_group_tests(tests, setup, teardown);
 }

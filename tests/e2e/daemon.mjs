@@ -18,9 +18,9 @@ export const build = [process.env.GRADWATCH_BUILD, 'build-test', 'build']
 const environment = { ...process.env, OMP_WAIT_POLICY: 'passive' };
 
 // Starts one on a port and a state directory: {url, child, exited, log}.
-async function launch(port, state, options) {
+async function launch(port, state, options, host) {
   const child = spawn(join(build, 'daemon/gradwatchd'),
-    ['--listen', `127.0.0.1:${port}`, '--state', state, ...options],
+    ['--listen', `${host}:${port}`, '--state', state, ...options],
     { stdio: ['ignore', 'pipe', 'pipe'], env: environment });
   const log = [];
   createInterface({ input: child.stderr }).on('line', (line) => log.push(line));
@@ -36,10 +36,10 @@ async function launch(port, state, options) {
 }
 
 // Asks nobody for a token unless the options say otherwise.
-export async function startDaemon(options = ['--no-auth']) {
+export async function startDaemon(options = ['--no-auth'], host = '127.0.0.1') {
   if (!build) throw new Error('no build folder: run scripts/test, or meson and ninja');
   const state = await mkdtemp(join(tmpdir(), 'gradwatch-e2e-'));
-  let { url, child, exited, log } = await launch(0, state, options);
+  let { url, child, exited, log } = await launch(0, state, options, host);
 
   return {
     url,
@@ -52,7 +52,7 @@ export async function startDaemon(options = ['--no-auth']) {
     },
     // Where it was, with the state it had.
     async restart() {
-      ({ child, exited, log } = await launch(new URL(url).port, state, options));
+      ({ child, exited, log } = await launch(new URL(url).port, state, options, host));
     },
     async stop() {
       child.kill('SIGTERM');

@@ -4,7 +4,7 @@
 import assert from 'node:assert/strict';
 import { execFile } from 'node:child_process';
 import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
+import { networkInterfaces, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 import { promisify } from 'node:util';
@@ -188,6 +188,23 @@ test('nothing is documented that never comes', () => {
     for (const key of Object.keys(schema.properties ?? {}))
       if (!sentOnly().has(name) && !checker.members.has(`${name}.${key}`)) missing.push(`${name}.${key}`);
   assert.deepEqual(missing, []);
+});
+
+// The loopback that browsers try first for "localhost".
+const v6 = Object.values(networkInterfaces()).flat().some((i) => i.address === '::1');
+test('it is asked by IPv6 as by IPv4', { skip: v6 ? false : 'this machine has no ::1' }, async () => {
+  const own = await startDaemon(['--no-auth'], '[::1]');
+  try {
+    assert.match(own.url, /^http:\/\/\[::1\]:\d+$/);
+    for (const [origin, status] of [[own.url, 201], ['http://[::1]:1', 403], ['http://[::2]', 403]]) {
+      const response = await fetch(`${own.url}${API}/jobs`, { method: 'POST', body: '{"preset": "tiny"}',
+        headers: { 'Content-Type': 'application/json', Origin: origin } });
+      assert.equal(response.status, status, origin);
+    }
+    await promisify(execFile)(join(build, 'client/gradwatch'), ['--server', own.url, 'cancel', '1']);
+  } finally {
+    assert.equal(await own.stop(), 0);
+  }
 });
 
 // Lines of the page that begin with curl, with those that go on after a \.
