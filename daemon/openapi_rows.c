@@ -106,6 +106,11 @@ const struct operation openapi_rows[] = {
       "Probes" },
     { API "/compare", "get", "compareJobs", "Jobs against each other, by layer",
       "jobs against " QUANTITY, "", 200, "Comparison" },
+    { API "/compare.csv", "get", "compareJobsCsv", "The same, a row a layer",
+      "jobs against " QUANTITY, "", 200, "str" },
+    { API "/compare.columns", "get", "compareJobsColumns",
+      "The same, column by column", "jobs against " QUANTITY, "", 200,
+      "Columns" },
     { API "/sweeps", "post", "submitSweep", "Queues a job for every "
       "combination of values, all or none; with dry_run (200) says which",
       "dry_run Idempotency-Key", "SweepSpec", 201, "Sweep" },
@@ -116,6 +121,10 @@ const struct operation openapi_rows[] = {
     { API "/groups/{word}/compare", "get", "compareGroup",
       "Each set of a group against its first, by layer", QUANTITY, "", 200,
       "GroupComparison" },
+    { API "/groups/{word}/compare.csv", "get", "compareGroupCsv",
+      "The same, a row a set and layer", QUANTITY, "", 200, "str" },
+    { API "/groups/{word}/compare.columns", "get", "compareGroupColumns",
+      "The same, column by column", QUANTITY, "", 200, "Columns" },
     { 0 },
 };
 

@@ -50,4 +50,6 @@ handler routes_gradients, routes_gradients_csv, routes_gradients_columns,
         routes_verdict, routes_probe;
 
 // routes_compare.c: of several jobs.
-handler routes_compare, routes_group_compare;
+handler routes_compare, routes_compare_csv, routes_compare_columns,
+        routes_group_compare, routes_group_compare_csv,
+        routes_group_compare_columns;

@@ -2,11 +2,19 @@
 
 #include <inttypes.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "common/mem.h"
 #include "daemon/compare.h"
 #include "daemon/sweep.h"
+#include "daemon/table.h"
 #include "daemon/views.h"
+
+// How an answer is laid out: nested, or as one of the tables.
+enum { NESTED = -1 };
+
+#define COLUMNS "quantity,layer,log10_ratio,low,high,factor,p,q,units," \
+                "differs,words"
 
 struct taken { struct compare_run *runs[2 * VIEW_MAX_JOBS]; int n; };
 
@@ -44,8 +52,49 @@ static int take_all(struct server *s, const int64_t *ids, int n, int quantity,
     return 0;
 }
 
+// A row a layer; label NULL: there is one comparison only.
+static void add_rows(struct table *t, const char *label, const json_t *answer)
+{
+    static const char *const numbers[] = { "factor", "p", "q", "units",
+                                           "differs", "words" };
+    const char *name;
+    json_t *layer;
+
+    json_object_foreach(json_object_get(answer, "layers"), name, layer) {
+        const json_t *ends = json_object_get(layer, "interval");
+        if (label)
+            table_text(t, label);
+        table_json(t, answer, "quantity");
+        table_text(t, name);
+        table_json(t, layer, "log10_ratio");
+        table_json(t, json_array_get(ends, 0), "");
+        table_json(t, json_array_get(ends, 1), "");
+        for (size_t i = 0; i < sizeof numbers / sizeof *numbers; i++)
+            table_json(t, layer, numbers[i]);
+    }
+}
+
+static void reply_table(struct reply *rp, struct table *t, int form)
+{
+    char *text = table_end(t);
+    reply_text(rp, table_type((enum table_form)form), text, strlen(text));
+}
+
+// Takes answer.
+static void reply_comparison(struct reply *rp, json_t *answer, int form)
+{
+    if (form == NESTED) {
+        reply_json(rp, 200, answer);
+        return;
+    }
+    struct table *t = table_new((enum table_form)form, COLUMNS);
+    add_rows(t, NULL, answer);
+    reply_table(rp, t, form);
+    json_decref(answer);
+}
+
 static void compare(struct request *rq, struct reply *rp,
-                    const struct view_query *q)
+                    const struct view_query *q, int form)
 {
     bool pair = q->n_jobs == 2 && q->n_against == 0;
     int n_first = pair ? 1 : q->n_jobs;
@@ -64,7 +113,7 @@ static void compare(struct request *rq, struct reply *rp,
         answer = compare_runs(taken.runs, n_first, taken.runs + n_first,
                               taken.n - n_first, q, &err);
     if (answer)
-        reply_json(rp, 200, answer);
+        reply_comparison(rp, answer, form);
     else
         reply_error(rp, &err);
     for (int i = 0; i < taken.n; i++)
@@ -87,13 +136,28 @@ static bool read_query(struct request *rq, struct reply *rp, enum view view,
     return false;
 }
 
-void routes_compare(struct request *rq, struct reply *rp)
+static void compare_as(struct request *rq, struct reply *rp, int form)
 {
     struct view_query q;
 
     if (read_query(rq, rp, VIEW_COMPARE, &q))
-        compare(rq, rp, &q);
+        compare(rq, rp, &q, form);
     view_query_clear(&q);
+}
+
+void routes_compare(struct request *rq, struct reply *rp)
+{
+    compare_as(rq, rp, NESTED);
+}
+
+void routes_compare_csv(struct request *rq, struct reply *rp)
+{
+    compare_as(rq, rp, TABLE_CSV);
+}
+
+void routes_compare_columns(struct request *rq, struct reply *rp)
+{
+    compare_as(rq, rp, TABLE_COLUMNS);
 }
 
 // ---- sets of a group -----------------------------------------------------
@@ -148,8 +212,29 @@ static json_t *compare_sets(const struct taken *taken, const struct set *sets,
     return out;
 }
 
+// Takes rows.
+static void reply_sets(struct request *rq, struct reply *rp, json_t *rows,
+                       const char *base, json_t *left_out, int form)
+{
+    json_t *row;
+    size_t i;
+
+    if (form == NESTED) {
+        reply_json(rp, 200, json_pack("{s:s, s:s, s:o, s:O}", "group",
+            rq->word, "base", base, "comparisons", rows, "left_out", left_out));
+        return;
+    }
+    struct table *t = table_new((enum table_form)form, "label," COLUMNS);
+    json_array_foreach(rows, i, row)
+        add_rows(t, json_string_value(json_object_get(row, "label")),
+                 json_object_get(row, "comparison"));
+    reply_table(rp, t, form);
+    json_decref(rows);
+}
+
 static void compare_group(struct request *rq, struct reply *rp,
-                          const struct view_query *q, const json_t *jobs)
+                          const struct view_query *q, const json_t *jobs,
+                          int form)
 {
     json_t *all = sweep_sets(jobs), *left_out = json_array(), *rows = NULL;
     size_t n = 0;
@@ -170,9 +255,7 @@ static void compare_group(struct request *rq, struct reply *rp,
     if (!rc)
         rows = compare_sets(&taken, sets, n, q, &err);
     if (rows)
-        reply_json(rp, 200, json_pack("{s:s, s:s, s:o, s:O}", "group",
-            rq->word, "base", n ? sets[0].label : "", "comparisons", rows,
-            "left_out", left_out));
+        reply_sets(rq, rp, rows, n ? sets[0].label : "", left_out, form);
     else
         reply_error(rp, &err);
     for (int i = 0; i < taken.n; i++)
@@ -182,14 +265,29 @@ static void compare_group(struct request *rq, struct reply *rp,
     json_decref(all);
 }
 
-void routes_group_compare(struct request *rq, struct reply *rp)
+static void compare_group_as(struct request *rq, struct reply *rp, int form)
 {
     struct view_query q;
     json_t *jobs = NULL;
 
     if (read_query(rq, rp, VIEW_GROUP, &q) &&
         (jobs = routes_group_jobs(rq, rp)))
-        compare_group(rq, rp, &q, jobs);
+        compare_group(rq, rp, &q, jobs, form);
     json_decref(jobs);
     view_query_clear(&q);
+}
+
+void routes_group_compare(struct request *rq, struct reply *rp)
+{
+    compare_group_as(rq, rp, NESTED);
+}
+
+void routes_group_compare_csv(struct request *rq, struct reply *rp)
+{
+    compare_group_as(rq, rp, TABLE_CSV);
+}
+
+void routes_group_compare_columns(struct request *rq, struct reply *rp)
+{
+    compare_group_as(rq, rp, TABLE_COLUMNS);
 }

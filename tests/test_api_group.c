@@ -48,6 +48,37 @@ static const char *text(const json_t *object, const char *key)
     return s ? s : "(none)";
 }
 
+// The same as a table: every cell is what the nested answer has.
+static void check_tables(const json_t *layer)
+{
+    json_t *table = get(&d, "/api/v1/groups/study.1/compare.columns"
+                            "?layers=conv1");
+    const json_t *columns = json_object_get(table, "columns"), *cell;
+    const json_t *ends = json_object_get(layer, "interval");
+    static const char *const same[] = { "log10_ratio", "factor", "p", "q",
+                                        "units", "differs", "words" };
+
+    assert_int_equal(number(table, "rows"), 1);
+    assert_int_equal(json_object_size(columns), 12);
+    for (size_t i = 0; i < sizeof same / sizeof *same; i++) {
+        cell = json_array_get(json_object_get(columns, same[i]), 0);
+        assert_true(json_equal(cell, json_object_get(layer, same[i])));
+    }
+    cell = json_array_get(json_object_get(columns, "low"), 0);
+    assert_true(json_equal(cell, json_array_get(ends, 0)));
+    cell = json_array_get(json_object_get(columns, "high"), 0);
+    assert_true(json_equal(cell, json_array_get(ends, 1)));
+    json_decref(table);
+
+    struct answer a = ask(&d, "GET", "/api/v1/groups/study.1/compare.csv"
+                          "?layers=conv1", NULL, NULL);
+    assert_int_equal(a.status, 200);
+    assert_int_equal(strncmp(a.body, "label,quantity,layer,log10_ratio,low,"
+        "high,factor,p,q,units,differs,words\nskip=false,grad_out,conv1,", 99),
+        0);
+    answer_clear(&a);
+}
+
 static void a_sweep_runs_and_is_compared_by_sets(void **state)
 {
     (void)state;
@@ -90,6 +121,7 @@ static void a_sweep_runs_and_is_compared_by_sets(void **state)
                                     "conv1");
     assert_string_equal(text(comparison, "unit"), "run");
     assert_true(json_number_value(json_object_get(layer, "factor")) == 1);
+    check_tables(layer);
     json_decref(all);
     json_decref(list);
     json_decref(group);

@@ -64,7 +64,8 @@ test('every operation answers as documented, right and wrong', async () => {
     `${job}/gradients.csv`, `${job}/histograms?bins=decade8`, `${job}/profile`, `${job}/verdict`,
     `${job}/metrics?detail=steps`, `${API}/jobs.csv?state=done`, `${job}/metrics.csv`,
     `${job}/metrics.columns`, `${job}/gradients.columns`, `${job}/histograms.csv`,
-    `${job}/histograms.columns`, `${job}/profile.csv`, `${job}/profile.columns`, `${API}/compare?jobs=${done},${done}`]) {
+    `${job}/histograms.columns`, `${job}/profile.csv`, `${job}/profile.columns`, `${API}/compare?jobs=${done},${done}`,
+    `${API}/compare.csv?jobs=${done},${done}`, `${API}/compare.columns?jobs=${done},${done}`]) {
     const { status, headers } = await ask('GET', path);
     assert.equal(status, 200, path);
     const again = await ask('GET', path, undefined, { 'If-None-Match': '*' });
@@ -104,7 +105,8 @@ test('every operation answers as documented, right and wrong', async () => {
   assert.equal(made.status, 201);
   for (const { id } of made.json.jobs)
     await (await fetch(`${daemon.url}${API}/jobs/${id}/events`)).text();
-  for (const path of ['/groups/g', '/groups/g/compare', '/jobs?group=g'])
+  for (const path of ['/groups/g', '/groups/g/compare', '/groups/g/compare.csv',
+    '/groups/g/compare.columns', '/jobs?group=g'])
     for (const [headers, status] of [[{}, 200], [{ 'If-None-Match': '*' }, 304]])
       assert.equal((await ask('GET', API + path, undefined, headers)).status, status, path);
   assert.equal((await ask('POST', `${API}/groups/g/cancel`)).status, 202);
