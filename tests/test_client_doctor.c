@@ -23,8 +23,8 @@ static json_t *doctor(const char *server, const char *token, int *status)
 
     self[n > 0 ? n : 0] = '\0';
     char *command = xasprintf("%s/../client/gradwatch --json %s%s %s%s "
-                              "doctor", dirname(self), server ? "--server " : "",
-                              server ? server : "",
+                              "doctor", dirname(self),
+                              server ? "--server " : "", server ? server : "",
                               token ? "--token-file " : "",
                               token ? token : "");
     FILE *f = popen(command, "r");

@@ -1,4 +1,4 @@
-/* tests/train_runs.h: a run of gradwatch-train by a tiny job, and its events. */
+/* tests/train_runs.h: a run of gradwatch-train by a tiny job, its events. */
 #pragma once
 #include "common/event.h"
 #include "program.h"

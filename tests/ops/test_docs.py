@@ -14,6 +14,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
+import textwrap
 import unittest
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
@@ -30,22 +31,25 @@ ELSEWHERE = {
 }
 PROGRAMS = r"(gradwatch\S*|build/\S+|scripts/\S+|tests/\S+|meson|ninja|curl|" \
     r"echo|export|sudo|sudoedit|systemctl|docker|ssh|mkdir|unzip|tensorboard|" \
-    r"sqlite3|stat|rm|for|cd|GRADWATCH_\w+=\S+|\(umask)"
+    r"sqlite3|stat|rm|for|cd|systemd-analyze|GRADWATCH_\w+=\S+|\(umask)"
+# Lines of such blocks that are no commands: JSON, formulas, Python.
+OUTPUT = re.compile(r"[{ ]|(G|epoch_gradients) = |(mix|key|bits|unit)\(")
 
 # What is not run here, and why. Each row must be of use.
 NOT_HERE = [
-    (r"scripts/(deps|demo|test|package|screenshots)\b",
+    (r"scripts/(deps|demo|test|lint|package|screenshots)\b",
      "is or runs this very test, or takes minutes"),
     (r"(meson|ninja)\b", "the build that is tested"),
     (r"export PATH=", "the test's own PATH has the programs"),
-    (r"(sudo|sudoedit|systemctl)\b", "changes the machine; tests/ops/package "
+    (r"(sudo|sudoedit|systemctl|systemd-analyze)\b", "changes the machine; tests/ops/package "
      "installs, upgrades and removes"),
     (r"docker\b", "no engine; tests/ops/test_dockerfile.py reads the file"),
     (r"ssh\b", "needs another machine"),
     (r"(mkdir -p ~/data|curl -O|unzip)", "fetches 240 MB"),
     (r"tests/(bench|controls|hostile|faults|fuzz)/", "takes minutes; "
      "scripts/test runs its short form"),
-    (r"tensorboard\b", "is not installed; tests/export reads the file"),
+    (r"tensorboard\b", "is not installed; tests/client/test_data.py reads the "
+     "file"),
     (r"GRADWATCH_TOKEN_FILE=~", "the token was installed by sudo"),
 ]
 # The jobs that a document takes for granted.
@@ -71,17 +75,20 @@ def blocks(text):
             block, fence = [], line[3:]
         elif line.startswith("    ") or (block and not line):
             block.append(line[4:])
-        elif block:
-            yield block
+        elif block:     # within a list it is further in
+            yield textwrap.dedent("\n".join(block)).split("\n")
             block = []
 
 
-def commands(text):
-    """Whole commands: with what follows a backslash, and loops to their end."""
+def commands(text, strays=None):
+    """Whole commands: with what follows a backslash, and loops to their end.
+    Lines that are neither commands nor known output go to strays."""
     for block in blocks(text):
         command = ""
         for line in block:
             if not command and not re.match(PROGRAMS + r"(\s|$)", line):
+                if strays is not None and line and not OUTPUT.match(line):
+                    strays.append(line)
                 continue
             command += ("\n" if command else "") + line
             loop = command.startswith("for ") and \
@@ -159,6 +166,19 @@ class Docs(unittest.TestCase):
         plain = re.sub(r"\s*(#.*)?$", "", command)
         self.assertEqual(done.returncode, int(plain in NO),
                          done.stdout + done.stderr)
+
+    def test_no_line_is_overlooked(self):
+        """A program that is new in a document is run, or has its reason."""
+        for name in DOCUMENTS:
+            strays = []
+            list(commands((ROOT / name).read_text(), strays))
+            self.assertEqual(strays, [], name)
+
+    def test_a_new_program_is_noticed(self):
+        strays = []
+        text = "So:\n\n    gradwatch list\n    pip install x\n\n    {1}\n"
+        self.assertEqual(list(commands(text, strays)), ["gradwatch list"])
+        self.assertEqual(strays, ["pip install x"])
 
     def test_reasons_are_of_use(self):
         every = [c for name in DOCUMENTS if name not in ELSEWHERE
