@@ -35,7 +35,7 @@ class Daemon:
 
     def start(self, strace=()):
         """How long it took; None when it ended instead. With options of strace
-        (as a grandchild, so that the process is the daemon) it runs under it."""
+        (as a grandchild, so that the process is the daemon) it runs in it."""
         began = time.monotonic()
         prefix = ["strace", "-D", "-f", "-q", *strace] if strace else []
         env = dict(os.environ, OMP_NUM_THREADS="1", OMP_WAIT_POLICY="passive")

@@ -22,8 +22,8 @@ migrate (strace) the same while a database of the first version is brought up to
         date.
 delays  (strace) syncs take long: nothing is told before they are over.
 errors  (strace) a sync fails: the daemon says so, ends, and tries no second.
-stop    SIGTERM while a worker does not obey: all is over within 10 s. Not in the
-        short run.
+stop    SIGTERM while a worker does not obey: all is over within 10 s. Not in
+        the short run.
 full    (root) a state directory on a tmpfs of 32 MiB that is filled: writes are
         refused with 507, reads go on, a job that runs waits, and work goes on
         when there is room.
