@@ -123,7 +123,7 @@ static double not_before(const struct queue *q, const struct active *a,
 
 static void place_waiting(struct queue *q, struct active *a, double *free_at)
 {
-    int i = q->draining ? -1 : first_free(q, a, free_at);
+    int i = q->draining || q->no_room ? -1 : first_free(q, a, free_at);
 
     if (i < 0)
         return;

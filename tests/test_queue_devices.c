@@ -342,6 +342,10 @@ static void the_queue_tells_when_jobs_will_be_done(void **state)
     assert_true(isnan(expected(behind, "start_at")));
     assert_int_equal(queue_move(q, behind, other, &err), 0);
     assert_soon(expected(behind, "end_at"), 7000 + 5 * 3000);
+    queue_set_room(q, false);           // nobody knows how long
+    assert_true(isnan(expected(behind, "start_at")));
+    assert_soon(expected(runs, "end_at"), 7000);
+    queue_set_room(q, true);
     assert_true(isnan(expected(done, "end_at")));
     close_all();                        // what jobs took is remembered
     open_all();
