@@ -250,3 +250,56 @@ test('jobs are picked and compared by keyboard alone', async () => {
   assert.deepEqual(wrong, []);
   await page.close();
 });
+
+test('a sweep is submitted, listed as a group and cancelled after a second look', async () => {
+  const { page, wrong } = await openPage(browser, `${daemon.url}/#/submit?preset=tiny`);
+  await page.getByText('A sweep:').click();
+  await page.getByLabel('Values').fill('model.skip=true,false seed=0..1');
+  const plan = page.getByRole('status', { name: 'What it would be' });
+  await plan.getByText('4 jobs in the group sweep-').waitFor();
+  await page.getByText('All fields').click();
+  await page.getByLabel('group', { exact: true }).fill('depth');
+  await page.getByLabel('train.epochs').fill('500');
+  await plan.getByText('4 jobs in the group depth').waitFor();
+  await shoot(page, 'sweep');
+  await page.getByRole('button', { name: 'Submit 4 jobs' }).click();
+  await page.waitForURL(/#\/\?group=depth$/);
+
+  const { sets } = await daemon.api('/groups/depth'), ids = sets.flatMap((set) => set.jobs);
+  const { spec } = await daemon.api(`/jobs/${ids[3]}`);
+  assert.deepEqual([spec.model.skip, spec.train.seed, spec.train.epochs], [false, 1, 500]);
+  const part = page.getByRole('region', { name: 'Jobs of group depth' });
+  for (const { label, seeds } of sets)
+    await part.locator('tr', { hasText: label }).getByText(seeds.join(', ')).waitFor();
+  await row(page, ids[0]).getByText('running').waitFor();
+  assert.equal(await page.locator('tr[data-job]').count(), 4);
+  await shoot(page, 'group');
+
+  const cancel = page.getByRole('button', { name: 'Cancel the 4 that did not end' });
+  await cancel.click();
+  await button(page, 'No, leave it').click();
+  assert.deepEqual((await daemon.api('/groups/depth')).states, { running: 1, queued: 3 });
+  await cancel.click();
+  await button(page, 'Yes, cancel them').click();
+  await page.getByText('4 cancelled').waitFor({ timeout: 60000 });
+  assert.equal(await cancel.count(), 0);
+  assert.equal(await page.getByRole('link', { name: 'Compare all 4' }).getAttribute('href'),
+    `#/jobs/${[...ids].sort((a, b) => a - b)}?view=profile&seeds=bands`);
+  await page.locator('label', { hasText: 'Group' }).locator('select').selectOption('');
+  await row(page, 1).waitFor();
+  assert.equal(await part.count(), 0);
+  assert.deepEqual(wrong, []);
+  await page.close();
+});
+
+test('a sweep that is written wrongly is not sent, and says why', async () => {
+  const { page, wrong } = await openPage(browser, `${daemon.url}/#/submit?preset=tiny`);
+  await page.getByText('A sweep:').click();
+  for (const [text, answer] of [['skip', '“skip” lacks its values'], ['model.deep=1', 'no field of a job'],
+    ['seed=1 train.seed=2', 'train.seed is given twice']]) {
+    await page.getByLabel('Values').fill(text);
+    await page.getByRole('alert').getByText(answer).waitFor();
+  }
+  assert.deepEqual(wrong, []);
+  await page.close();
+});

@@ -44,6 +44,16 @@ export const moveJob = (id, place) => ask(`/jobs/${id}/move`, { method: 'POST', 
 export const editJob = (id, changes) => ask(`/jobs/${id}`, { method: 'PATCH', body: changes });
 export const removeJob = (id) => ask(`/jobs/${id}`, { method: 'DELETE' });
 
+// The number of the newest event of all jobs.
+export const getNewest = async () => (await listJobs({ limit: 1 })).last_event_id;
+
+export const getGroup = (name) => ask(`/groups/${encodeURIComponent(name)}`);
+export const cancelGroup = (name) =>
+  ask(`/groups/${encodeURIComponent(name)}/cancel`, { method: 'POST' });
+// A job of every combination: {spec, sweep: {field: [values]}}.
+export const submitSweep = (sweep) => ask('/sweeps', { method: 'POST', body: sweep });
+export const trySweep = (sweep) => ask('/sweeps?dry_run=true', { method: 'POST', body: sweep });
+
 export const getQueue = () => ask('/queue');
 export const drainQueue = (drain) => ask(`/queue/${drain ? 'drain' : 'undrain'}`, { method: 'POST' });
 
@@ -66,7 +76,7 @@ export function readLink(href) {
   return { route: url.pathname.split('/').at(-1), epoch: url.searchParams.get('epochs') ?? '' };
 }
 
-const LAST_TYPES = ['finished', 'failed', 'cancelled'];
+export const LAST_TYPES = ['finished', 'failed', 'cancelled'];
 const EVENT_TYPES = ['queued', 'started', 'loading', 'live', 'epoch', 'warning', 'checkpoint',
   'paused', 'resumed', 'interrupted', ...LAST_TYPES];
 

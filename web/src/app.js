@@ -8,22 +8,26 @@ import { submitPage } from './pages/submit.js';
 
 const root = document.getElementById('page');
 const connection = document.getElementById('connection');
-const LOST = 'Connection lost; trying again …';
-let open = null;    // {path, navigate(state), close()}
+const LOST = 'Connection lost; trying again …', RETRY_MILLIS = 2000;
+let open = null;    // {path, title, navigate(state), close()}
+let watched = null;
 let turn = 0;
 
-// A page calls onState(source, state) for each of its streams.
+// A page calls onState(source, state) for each of its streams; what one says
+// that another has taken the place of is not heard.
 function watchStates() {
   const lost = new Set();
+  watched = lost;
   connection.textContent = '';
   return (source, state) => {
     if (state === 'lost') lost.add(source);
     else lost.delete(source);
-    connection.textContent = lost.size ? LOST : '';
+    if (watched === lost) connection.textContent = lost.size ? LOST : '';
   };
 }
 
-// What a path shows: a function of (root, onState, {path, state}).
+// What a path shows: a function of (host, onState, {path, state}), whose element
+// takes the place of the one before once it has what it shows.
 function pageOf(path) {
   const jobs = path.match(/^\/jobs\/([0-9]+(?:,[0-9]+)*)$/);
   if (jobs) {
@@ -51,13 +55,26 @@ async function show() {
   if (open?.path === where.path) return open.navigate(where.state);
   open?.close();
   open = null;
+  root.ariaBusy = 'true';
+  const host = h('div');
   try {
-    const page = await pageOf(where.path)(root, watchStates(), where);
-    if (mine === turn) open = { path: where.path, ...page };
-    else page.close();
+    const page = await pageOf(where.path)(host, watchStates(), where);
+    if (mine !== turn) return page.close();
+    open = { path: where.path, ...page };
+    place(host, page.title);
   } catch (error) {
-    if (mine === turn) showError(error);
+    if (mine !== turn) return;
+    showError(error);
+    // Nobody answered: it may be back soon.
+    if (!error.status) setTimeout(() => { if (mine === turn) show(); }, RETRY_MILLIS);
   }
+  root.ariaBusy = 'false';
+}
+
+function place(host, title) {
+  replace(root, host);
+  document.title = [title, 'gradwatch'].filter(Boolean).join(' · ');
+  scrollTo(0, 0);
 }
 
 addEventListener('hashchange', show);

@@ -17,6 +17,10 @@ export function norm(x) {
     : x.toExponential(2);
 }
 
+// Of an axis, which has no room for more: 1e+22, 1800, 0.25.
+export const short = (x) => Math.abs(x) >= 1e6 ? Number(x.toPrecision(2)).toExponential()
+  : String(Number(x.toPrecision(6)));
+
 export function percent(x) {
   return x === null || x === undefined ? '–' : `${(100 * x).toFixed(1)} %`;
 }

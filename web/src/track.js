@@ -3,39 +3,68 @@
 //
 // Medians and percentiles of all layers are there for every epoch; histograms
 // only of the layers that a view asked for with needHistograms().
-import { follow, getHistograms, getJob, getMetrics, getProfile, getVerdict } from './api.js';
+import { follow, getHistograms, getJob, getMetrics, getNewest, getProfile, getVerdict,
+  LAST_TYPES } from './api.js';
 import { keysOf } from './views/quantities.js';
 
 const ENDED = ['done', 'failed', 'cancelled', 'diverged'];
 const CHUNK = 1000;         // histograms in one answer: about 2 MB
+// Browsers hold six connections to a daemon; a stream takes one for itself.
+const OWN_STREAMS = 3;
 
 export const hasEnded = (job) => ENDED.includes(job.state);
 
 // onChange() is called after every change; onState as in api.follow().
-export async function openTrack(id, quantity, onChange, onState) {
+// Returns the tracks, and close(), which ends their streams.
+export async function openTracks(ids, quantity, onChange, onState) {
+  const since = ids.length > OWN_STREAMS ? await getNewest() : 0;
+  const tracks = await Promise.all(ids.map((id) => openTrack(id, quantity, onChange)));
+  const going = tracks.filter((track) => !hasEnded(track.job));
+  const ends = going.length > OWN_STREAMS ? [followTogether(going, since, onState)]
+    : going.map((track) => followOne(track, onState));
+  return { tracks, close: () => ends.forEach((end) => end()) };
+}
+
+async function openTrack(id, quantity, onChange) {
   const track = { id, job: await getJob(id), quantity: null, wanted: null, layers: [], theory: null,
     summaries: new Map(), heights: null, medians: null, early: [], training: [], verdict: null, loading: null,
-    sets: new Map(), busy: 0, work: Promise.resolve(), onChange, close: () => {} };
-  let closed = false, end = () => {}, lost = false;
+    sets: new Map(), busy: 0, work: Promise.resolve(), onChange };
 
-  track.close = () => {
-    closed = true;
-    end();
-  };
   track.wanted = pickQuantity(track.job, quantity);
   await reload(track);
-  if (closed || hasEnded(track.job)) return track;
+  return track;
+}
+
+function followOne(track, onState) {
   // Within the first epoch only the event `started` says which layers there are.
   const since = track.layers.length ? track.job.last_event_id : 0;
-  end = follow(id, since, (event) => {
-    // Live events are about now: those that come while others wait are old.
-    if (event.type !== 'live' || !track.busy) enqueue(track, () => take(track, event));
-  }, (state) => {
+  let lost = false;
+  return follow(track.id, since, (event) => receive(track, event), (state) => {
     if (state === 'ended' || (state === 'open' && lost)) enqueue(track, () => reload(track));
     lost = state === 'lost';
-    onState(id, state);
+    onState(track.id, state);
   });
-  return track;
+}
+
+// By the stream of all jobs, which began before the tracks were read.
+function followTogether(tracks, since, onState) {
+  const seen = new Map(tracks.map((track) => [track.id, track.job.last_event_id]));
+  let lost = false;
+  return follow(null, since, (event) => {
+    const track = tracks.find((one) => one.id === event.job);
+    if (!track || event.seq <= seen.get(track.id)) return;
+    receive(track, event);
+    if (LAST_TYPES.includes(event.type)) enqueue(track, () => reload(track));
+  }, (state) => {
+    if (state === 'open' && lost) tracks.forEach((track) => enqueue(track, () => reload(track)));
+    lost = state === 'lost';
+    onState('jobs', state);
+  });
+}
+
+// Live events are about now: those that come while others wait are old.
+function receive(track, event) {
+  if (event.type !== 'live' || !track.busy) enqueue(track, () => take(track, event));
 }
 
 export const quantitiesOf = (job) => keysOf(job.spec.record?.quantities ?? []);
@@ -119,7 +148,8 @@ async function take(track, event) {
 }
 
 function takeLive(track, event) {
-  if (track.summaries.get(event.epoch)?.complete) return;
+  if (track.summaries.get(event.epoch)?.complete) return null;
+  if (track.layers.length === 0) return reload(track);
   track.job.state = 'running';
   track.job.progress = { epoch: event.epoch, epochs: event.epochs, step: event.step,
     steps_per_epoch: event.steps_per_epoch, images_per_second: event.images_per_second,
@@ -127,6 +157,7 @@ function takeLive(track, event) {
   track.job.loss = event.loss;
   track.job.accuracy = event.accuracy;
   takeRecords(track, event, false);
+  return null;
 }
 
 async function takeEpoch(track, event) {

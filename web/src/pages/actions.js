@@ -29,7 +29,7 @@ const ACTIONS = [
 // Which of a waiting job's turn it is: the higher goes first.
 function priorityBox(job, run) {
   const box = h('input', { type: 'number', class: 'priority', value: job.spec.priority ?? 0,
-    min: -100, max: 100, step: 1, 'aria-label': `priority of job ${job.id}`,
+    min: -1000, max: 1000, step: 1, 'aria-label': `priority of job ${job.id}`,
     title: 'priority: the higher goes first',
     onchange: () => run(() => editJob(job.id, { priority: box.valueAsNumber })) });
   return labelled('priority', box);
@@ -38,13 +38,18 @@ function priorityBox(job, run) {
 // can(route): whether the daemon has it. done(job, action name): after it was
 // done; failed(error): when it was not.
 export function actionButtons(job, can, done, failed) {
+  let busy = false;
+  // What is pressed twice is done once.
   const run = async (name, act) => {
+    if (busy) return;
+    busy = true;
     try {
       await act();
       done(job, name);
     } catch (error) {
       failed(error);
     }
+    busy = false;
   };
   const able = ACTIONS.filter((a) => a.states.includes(job.state) && can(a.route ?? a.name));
   const press = async ({ name, ask, act }) => {

@@ -1,12 +1,12 @@
 // One job, or several compared: what it is doing, and the views of its records
 // behind tabs.
 import { address, writeAddress } from '../address.js';
-import { describe, getComparison, getRoot } from '../api.js';
+import { describe, getComparison } from '../api.js';
 import { h, redraw as drawAnew, replace, setText } from '../dom.js';
 import { duration, norm, percent, rate, waits } from '../format.js';
 import { ink } from '../palette.js';
 import { saveGif, saveWebm } from '../save.js';
-import { epochsOf, hasEnded, needHistograms, openTrack, refresh, setQuantity } from '../track.js';
+import { epochsOf, hasEnded, needHistograms, openTracks, refresh, setQuantity } from '../track.js';
 import { VIEWS, viewOf } from '../views/index.js';
 import { actionButtons } from './actions.js';
 import { makeControls } from './controls.js';
@@ -31,8 +31,8 @@ export async function jobPage(ids, root, onState, { path, state }) {
     writeAddress(path, page.state);
     redraw();
   };
-  const [api, ...tracks] = await Promise.all([describe(),
-    ...ids.map((id) => openTrack(id, state.quantity, redraw, onState))]);
+  const api = await describe();
+  const { tracks, close } = await openTracks(ids, state.quantity, redraw, onState);
   page.can = api.can;
   page.tracks = tracks;
   build(page, root);
@@ -40,6 +40,7 @@ export async function jobPage(ids, root, onState, { path, state }) {
   const scheme = matchMedia('(prefers-color-scheme: dark)');
   scheme.addEventListener('change', redraw);
   return {
+    title: tracks.map(nameOf).join(', '),
     navigate(next) {
       page.state = next;
       page.tracks.forEach((t) => setQuantity(t, next.quantity));
@@ -51,7 +52,7 @@ export async function jobPage(ids, root, onState, { path, state }) {
       cancelAnimationFrame(page.frame);
       clearTimeout(page.comparing);
       page.controls.close();
-      page.tracks.forEach((track) => track.close());
+      close();
       page.figures.forEach((figure) => figure.close());
     },
   };
@@ -73,13 +74,15 @@ function compare(page) {
   page.compared = key;
   clearTimeout(page.comparing);
   page.comparing = setTimeout(async () => {
-    const { links } = await getRoot().catch(() => ({ links: {} }));
-    const answers = await Promise.all(ready.filter((r) => r.epochs.length && links.compare)
+    let missed = false;
+    const answers = await Promise.all(ready.filter((r) => r.epochs.length)
       .map(({ other }) => getComparison([first.id, other.id], { quantity: first.quantity })
-        .catch(() => null)));
+        .catch(({ status }) => { missed ||= status === undefined; })));
     if (page.compared !== key || page.closed) return;
     page.comparisons = answers.filter(Boolean);
-    page.redraw();
+    // Nobody answered: again as soon as there is something new.
+    if (missed) page.compared = '';
+    else page.redraw();
   }, COMPARE_MILLIS);
 }
 
@@ -168,6 +171,8 @@ function filmButtons(page) {
   const button = (text, save) => h('button', { type: 'button', onclick: async (event) => {
     const pressed = event.currentTarget;
     pressed.disabled = true;
+    // All that was asked for is in the film, though it may still be on its way.
+    await Promise.all(page.tracks.map((track) => track.work));
     await save(fileName(page), frames(page), filmWidth(page), (share) => {
       status.textContent = `${Math.round(100 * share)} %`;
     }).catch((error) => { status.textContent = error.message; });
@@ -182,9 +187,9 @@ const filmWidth = (page) => Math.min(900, [...page.figures.values()][0]?.width()
 
 function frames(page) {
   const epochs = [...new Set(page.tracks.flatMap((t) => [...t.summaries.keys()]))].sort((a, b) => a - b);
-  const view = viewOf(page.state);
+  const { state } = page, view = viewOf(state);
   return epochs.map((epoch) => () => ({ title: `epoch ${epoch}`,
-    charts: view.charts(context(page, { ...page.state, epoch: String(epoch) }))
+    charts: view.charts(context(page, { ...state, epoch: String(epoch) }))
       .filter((chart) => !chart.key.startsWith('early')) }));
 }
 
@@ -203,13 +208,15 @@ function drawHead(page, head, track, epoch) {
     hasEnded(job) || !progress.eta_seconds ? null : `${duration(progress.eta_seconds)} left`,
     epoch ? `loss ${norm(of.loss)}` : null, epoch ? `accuracy ${percent(of.accuracy)}` : null,
   ].filter(Boolean);
+  // Of a job that ended before anything was recorded, its end is what there is to say.
+  const known = verdict && (track.summaries.size > 0 || !hasEnded(job));
   const [said, doings] = head.children;
-  drawAnew(said, [job.name, job.state, done, facts, verdict?.verdict, verdict?.summary, job.error], () => [
+  drawAnew(said, [job.name, job.state, done, facts, known, verdict?.verdict, verdict?.summary, job.error], () => [
     h('div', { class: 'row' }, h('h1', {}, nameOf(track)), badge(job.state),
-      verdict && verdict.verdict !== job.state ? badge(verdict.verdict) : null),
+      known && verdict.verdict !== job.state ? badge(verdict.verdict) : null),
     h('progress', { max: 1, value: done, 'aria-label': `progress of job ${job.id}` }),
     h('p', { class: 'quiet facts' }, facts.join(' · ')),
-    verdict ? h('p', { class: 'summary' }, verdict.summary) : null,
+    known ? h('p', { class: 'summary' }, verdict.summary) : null,
     job.error ? h('p', { class: 'error', role: 'alert' }, job.error.message) : null]);
   drawAnew(doings, [job.name, job.state, job.spec.priority], () => actionsOf(page, track));
 }

@@ -1,26 +1,32 @@
 // The list of jobs: newest first, live, with what can be done to them.
 import { address, writeAddress } from '../address.js';
-import { describe, drainQueue, follow, getQueue, listJobs } from '../api.js';
+import { describe, drainQueue, follow, getGroup, getQueue, listJobs } from '../api.js';
 import { confirm, h, labelled, redraw, replace, scroller, select, setText } from '../dom.js';
 import { duration, norm, percent, rate, time, waits } from '../format.js';
 import { actionButtons, STATES } from './actions.js';
+import { drawGroup } from './group.js';
 
 const PAGE = 100, LOOK_MILLIS = 250;
-const HEADS = ['Compare', 'Id', 'Name', 'State', 'Progress', 'Rate', 'Remaining', 'Loss',
-  'Accuracy', 'Created', 'Actions'];
+const HEADS = ['Compare', 'Id', 'Name', 'State', 'Progress', 'Loss', 'Accuracy', 'Created',
+  'Actions'];
 
 export async function jobsPage(root, onState, { state }) {
-  const page = { state, picked: new Set(), jobs: [], next: null, pages: 1, rows: new Map(),
+  const page = { state, picked: new Set(), jobs: [], next: null, pages: 1, turn: 0, rows: new Map(),
+    groups: new Set(), of: null,
     can: () => false, error: h('p', { class: 'error', role: 'alert', hidden: true }) };
   build(page, root);
   page.can = (await describe()).can;
   const since = await load(page);
-  // Events come in bursts: one look at the list serves all of a quarter second.
-  let pending = null, lost = false;
+  // Events come in bursts: one look at the list serves all of a quarter second,
+  // and the next one waits until it is answered.
+  let pending = null, again = false, lost = false;
   page.look = () => {
-    pending ??= setTimeout(() => {
+    again = pending !== null;
+    pending ??= setTimeout(async () => {
+      again = false;
+      await load(page).catch(() => {});
       pending = null;
-      load(page).catch(() => {});
+      if (again && !page.closed) page.look();
     }, LOOK_MILLIS);
   };
   const close = follow(null, since, page.look, (now) => {
@@ -34,6 +40,7 @@ export async function jobsPage(root, onState, { state }) {
       load(page).catch(() => {});
     },
     close() {
+      page.closed = true;
       clearTimeout(pending);
       close();
     },
@@ -45,6 +52,8 @@ function build(page, root) {
     oninput: () => change(page, { q: page.search.value }) });
   page.filter = select([['', 'all'], ...STATES.map((s) => [s, s])], page.state.state ?? '',
     (value) => change(page, { state: value }));
+  page.group = select([['', 'all']], '', (value) => change(page, { group: value }));
+  page.groupRow = labelled('Group', page.group);
   page.compare = h('a', { class: 'button', hidden: true });
   page.hold = h('button', { type: 'button', hidden: true, onclick: () => hold(page) });
   page.held = h('p', { class: 'error', role: 'status', hidden: true },
@@ -54,13 +63,14 @@ function build(page, root) {
     page.pages++;
     page.look();
   } }, 'Show older jobs');
-  page.group = h('p', { hidden: true });
+  page.ofGroup = h('section', { class: 'panel', hidden: true });
   page.empty = h('p', { class: 'quiet', hidden: true });
   replace(root,
     h('div', { class: 'row' }, h('h1', {}, 'Jobs'),
       h('a', { class: 'button', href: address('/submit') }, 'New job or pair'), page.compare, page.hold),
-    h('div', { class: 'row controls' }, labelled('Search', page.search), labelled('State', page.filter)),
-    page.group, page.held, page.error,
+    h('div', { class: 'row controls' }, labelled('Search', page.search), labelled('State', page.filter),
+      page.groupRow),
+    page.ofGroup, page.held, page.error,
     page.list = scroller('Jobs', h('table', { class: 'jobs' },
       h('thead', {}, h('tr', {}, HEADS.map((t) => h('th', { scope: 'col' }, t)))), page.body)),
     page.empty, page.more);
@@ -69,25 +79,30 @@ function build(page, root) {
 function change(page, changes) {
   page.state = { ...page.state, ...changes };
   writeAddress('/', page.state);
-  if ('state' in changes) page.look();
-  else draw(page);
+  if ('q' in changes) draw(page);
+  else load(page).catch((error) => { if (error.status) showError(page, error); });
 }
 
-// Returns the number of the newest event the list knows of.
+// Returns the number of the newest event the list knows of. An answer to an older
+// question is not shown.
 async function load(page) {
   const jobs = [], { state, group } = page.state;
-  let cursor, answer;
+  const mine = ++page.turn;
+  let cursor, answer, newest;
   for (let i = 0; i < page.pages; i++) {
     answer = await listJobs({ limit: PAGE, cursor, state: state || undefined, group });
+    newest ??= answer.last_event_id;
     jobs.push(...answer.jobs);
     cursor = answer.next ?? undefined;
     if (!cursor) break;
   }
-  page.jobs = jobs;
-  page.next = cursor;
-  showQueue(page, await getQueue());
-  draw(page);
-  return answer.last_event_id;
+  const [queue, of] = await Promise.all([getQueue(), group ? getGroup(group).catch(() => null) : null]);
+  if (mine === page.turn) {
+    Object.assign(page, { jobs, next: cursor, of });
+    showQueue(page, queue);
+    draw(page);
+  }
+  return newest;
 }
 
 function showQueue(page, queue) {
@@ -121,7 +136,8 @@ function draw(page) {
   page.filter.value = state;
   const shown = page.jobs.filter((job) => matches(job, q));
   const rows = shown.map((job) => {
-    const row = page.rows.get(job.id) ?? h('tr', { 'data-job': job.id }, HEADS.map(() => h('td')));
+    const row = page.rows.get(job.id) ?? h('tr', { 'data-job': job.id },
+      HEADS.map((head) => h('td', { 'data-head': head })));
     page.rows.set(job.id, row);
     fillRow(row, page, job);
     return row;
@@ -134,19 +150,19 @@ function draw(page) {
   if (shown.length === 0) replace(page.empty, ...(q || state || page.state.group ? ['No job fits.']
     : ['No jobs yet. Begin here with ', h('a', { href: address('/submit') }, 'a new job'),
       ' or in a shell: ', h('code', {}, 'gradwatch submit --preset demo')]));
-  drawGroup(page, shown);
+  drawGroups(page);
+  drawGroup(page.ofGroup, page.of, () => page.look(), (error) => showError(page, error));
   drawCompare(page);
 }
 
-// All that is listed of a group, its seeds as bands.
-function drawGroup(page, shown) {
+// The choice of groups: those of all jobs that were listed so far.
+function drawGroups(page) {
   const { group } = page.state;
-  page.group.hidden = !group;
-  if (group) redraw(page.group, [group, shown.map((job) => job.id)], () => [`Group ${group} `,
-    shown.length > 1 ? h('a', { class: 'button', href: address(
-      `/jobs/${shown.map((job) => job.id).sort((a, b) => a - b).join(',')}`,
-      { view: 'profile', seeds: 'bands' }) }, `Compare all ${shown.length}`) : null, ' ',
-    h('a', { href: address('/') }, 'All jobs')]);
+  for (const name of [group, ...page.jobs.map((job) => job.spec.group)]) if (name) page.groups.add(name);
+  redraw(page.group, [...page.groups], () => [['', 'all'], ...[...page.groups].map((g) => [g, g])]
+    .map(([value, text]) => h('option', { value }, text)));
+  page.group.value = group ?? '';
+  page.groupRow.hidden = page.groups.size === 0;
 }
 
 function drawCompare(page) {
@@ -175,15 +191,13 @@ function pickBox(page, job) {
 
 // What a cell shows is drawn anew only when what it is made of has changed.
 function fillRow(row, page, job) {
-  const running = job.state === 'running', { progress } = job;
+  const { progress } = job;
   const cells = [
     [[], () => pickBox(page, job)],
     [[], () => String(job.id)],
     [[job.name, job.spec.group], () => nameOf(job)],
     [[job.state, job.waiting_for, job.expected], () => stateOf(job)],
     [[job.state, progress], () => progressBar(job, progress)],
-    [[running && progress], () => running ? rate(progress?.images_per_second) : ''],
-    [[running && progress], () => running ? duration(progress?.eta_seconds) : ''],
     [[job.loss], () => norm(job.loss)],
     [[job.accuracy], () => percent(job.accuracy)],
     [[], () => time(job.created_at)],
@@ -207,8 +221,11 @@ function progressBar(job, progress) {
   if (!progress?.epoch) return '';
   const done = job.state === 'done' ? 1 : (progress.epoch - 1 +
     progress.step / Math.max(progress.steps_per_epoch, 1)) / progress.epochs;
+  const speed = [progress.images_per_second ? rate(progress.images_per_second) : null,
+    progress.eta_seconds ? `${duration(progress.eta_seconds)} left` : null].filter(Boolean).join(', ');
   return h('span', {}, `epoch ${progress.epoch}/${progress.epochs}`,
-    h('progress', { max: 1, value: done, 'aria-label': `progress of job ${job.id}` }));
+    h('progress', { max: 1, value: done, 'aria-label': `progress of job ${job.id}` }),
+    job.state === 'running' ? h('span', { class: 'hint' }, speed) : null);
 }
 
 function actions(page, job) {

@@ -1,5 +1,6 @@
 // A norm against depth: what the depth profile and the first steps share.
 import { norm, powerOfTen } from '../format.js';
+import { LINE_HEIGHT, wrap } from './frame.js';
 import { axisOf } from './quantities.js';
 
 export const GRID = { left: 76, right: 20, bottom: 44 };
@@ -9,7 +10,6 @@ export const SYMBOLS = ['circle', 'rect', 'triangle'];
 // The layers of the main path that have such a number: {x: depth, y: log10}.
 export const shown = (layers, value) => layers.filter((l) => l.main && l[value] > 0)
   .map((l) => ({ ...l, x: l.depth, y: Math.log10(l[value]) }));
-
 
 // Of norms that must be on the axis: {deepest, low, high, every}, low and high
 // in whole decades, a label every few of them.
@@ -23,7 +23,7 @@ export function boundsOf(layers, norms) {
 }
 
 // legend: pixels that it takes.
-export function axes({ deepest, low, high, every }, legend, quantity, ink) {
+export function axes({ deepest, low, high, every }, legend, quantity, { height }, ink) {
   return {
     grid: { ...GRID, top: legend + ABOVE, outerBoundsMode: 'none' },
     xAxis: { type: 'value', min: 0, max: deepest, minInterval: 1,
@@ -32,7 +32,8 @@ export function axes({ deepest, low, high, every }, legend, quantity, ink) {
       axisLine: { onZero: false, lineStyle: { color: ink.line } },
       axisLabel: { color: ink.quiet, hideOverlap: true }, splitLine: { show: false } },
     yAxis: { type: 'value', min: low, max: high, minInterval: 1,
-      name: axisOf(quantity), nameLocation: 'middle', nameGap: 48, nameTextStyle: { color: ink.quiet },
+      name: wrap(axisOf(quantity), height - legend - ABOVE - GRID.bottom), nameLocation: 'middle', nameGap: 46,
+      nameTextStyle: { color: ink.quiet, lineHeight: LINE_HEIGHT },
       interval: every, axisLabel: { color: ink.quiet, formatter: powerOfTen },
       splitLine: { lineStyle: { color: ink.line, opacity: 0.5 } } },
   };
@@ -48,9 +49,10 @@ export function placesOf({ deepest, low, high }, legend, { width, height }) {
 }
 
 // A slope as people say it.
-export function slopeWords(slope) {
+export function slopeWords(slope, complete) {
   if (!slope || slope.factor_per_layer === null || slope.factor_per_layer === undefined)
-    return 'No slope yet: it is fitted when the epoch is complete.';
+    return complete ? 'No slope: too few layers have a number to fit it to.'
+      : 'No slope yet: it is fitted when the epoch is complete.';
   const { factor_per_layer: factor, decades_per_layer: decades, low, high, seeds } = slope;
   const sure = low === null || high === null ? ''
     : ` (${seeds ? `${seeds} seeds` : '95 %'}: ${norm(low)} to ${norm(high)})`;

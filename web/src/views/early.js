@@ -2,7 +2,7 @@
 // its start, drawn from the last layer on.
 import { norm } from '../format.js';
 import { SERIES } from '../palette.js';
-import { legendOf } from './frame.js';
+import { legendOf, moreHeight } from './frame.js';
 import { axes, boundsOf, shown, slopeWords, SYMBOLS } from './depth.js';
 
 const STEP = 94;           // pixels of a step in the legend
@@ -63,7 +63,7 @@ function option(ctx, tracks, bounds, size) {
   const { legend, height } = many ? legendOf(first, size, ink)
     : legendOf(series.map((s) => s.name), size, ink, STEP);
   return {
-    ...axes(bounds, height, ctx.tracks[0].quantity, ink), legend, series,
+    ...axes(bounds, height, ctx.tracks[0].quantity, size, ink), legend, series,
     tooltip: { trigger: 'item', renderMode: 'richText', formatter: ({ seriesName, data }) =>
       data?.layer ? `${seriesName}\n${data.layer}: ${norm(data.norm)}` : seriesName },
   };
@@ -71,7 +71,7 @@ function option(ctx, tracks, bounds, size) {
 
 function wordsOf(ctx, track, many) {
   const steps = stepsOf(track), { theory } = track, whose = many ? `${ctx.nameOf(track)}: ` : '';
-  return [`${whose}At step ${steps[0].step}: ${slopeWords(steps[0].slope)}`, theory
+  return [`${whose}At step ${steps[0].step}: ${slopeWords(steps[0].slope, true)}`, theory
     ? `${whose}Theory for such a network at its start: ${norm(theory.factor_per_layer)} a layer (dashed).`
     : null];
 }
@@ -80,7 +80,7 @@ function chartOf(ctx, tracks, key) {
   const many = tracks.length > 1, bounds = boundsOfAll(ctx.tracks);
   const rows = (text) => tracks.flatMap((track) => stepsOf(track).flatMap((s) => s.layers.map((l) =>
     [String(track.id), String(s.step), l.layer, String(l.depth), text(l.value)])));
-  return { key: `early-${key}`, height: 360,
+  return { key: `early-${key}`, height: 380 + moreHeight(tracks.length),
     title: many ? 'First steps' : `First steps of ${ctx.nameOf(tracks[0])}`,
     label: `Norm against depth in the first steps of job ${tracks.map((t) => t.id).join(' and ')}`,
     version: JSON.stringify([tracks.map((t) => [t.id, t.early.length, t.job.attempt, t.quantity]),

@@ -2,10 +2,10 @@
 // its interval, in network order on a logarithmic axis.
 import { norm, powerOfTen } from '../format.js';
 import { SERIES } from '../palette.js';
-import { isNarrow, labelRoom } from './frame.js';
+import { isNarrow, labelRoom, LINE_HEIGHT, nameUnder } from './frame.js';
 import { axisOf } from './quantities.js';
 
-const ROW = 14, TOP = 24, BOTTOM = 46, DOT = 4;
+const ROW = 14, TOP = 24, BOTTOM = 60, RIGHT = 24, DOT = 4;
 const HEADS = ['Layer', 'Factor', 'Interval', 'log10', 'p', 'q'];
 const CSV_HEADS = ['layer', 'factor', 'low', 'high', 'log10_ratio', 'p', 'q', 'differs'];
 
@@ -37,13 +37,14 @@ function mark(point, color, api, card) {
 // layers: as the compare route answers; title: what the axis says.
 export function factorOption({ layers, title, ink }, { width }) {
   const points = shown(layers), narrow = isNarrow({ width }), { min, max } = rangeOf(points);
-  const names = points.map((p) => p.name);
+  const names = points.map((p) => p.name), left = labelRoom(names, { width: 0 });
   return {
-    grid: { left: labelRoom(names, { width: 0 }), right: 24, top: TOP, bottom: BOTTOM },
+    grid: { left, right: RIGHT, top: TOP, bottom: BOTTOM },
     tooltip: { trigger: 'item', renderMode: 'richText', formatter: ({ dataIndex }) =>
       `${names[dataIndex]}\n${norm(points[dataIndex]?.factor)} (${words(points[dataIndex]?.interval)})` },
-    xAxis: { type: 'value', min, max, name: title, nameLocation: 'middle', nameGap: 28,
-      nameTextStyle: { color: ink.quiet }, splitNumber: narrow ? 3 : 8,
+    xAxis: { type: 'value', min, max, name: nameUnder(title, { left, right: RIGHT }, { width }),
+      nameLocation: 'middle', nameGap: 28,
+      nameTextStyle: { color: ink.quiet, lineHeight: LINE_HEIGHT }, splitNumber: narrow ? 3 : 8,
       axisLabel: { color: ink.quiet, hideOverlap: true,
         formatter: (v) => Number.isInteger(v) ? powerOfTen(v) : factor(v) },
       splitLine: { lineStyle: { color: ink.line, opacity: 0.5 } } },

@@ -2,7 +2,7 @@
 import { norm, powerOfTen } from '../format.js';
 import { AROUND, mixed, RISING } from '../palette.js';
 import { epochsOf } from '../track.js';
-import { labelRoom } from './frame.js';
+import { labelRoom, LINE_HEIGHT, wrap } from './frame.js';
 import { layersOfAll } from './layers.js';
 import { axisOf } from './quantities.js';
 
@@ -22,8 +22,8 @@ function frame({ epochs, names, low, high, colours, scale, ink }, size) {
   const quiet = { color: ink.quiet, fontSize: 10 }, named = { nameTextStyle: { color: ink.quiet } };
   return {
     grid: { left, right, top: TOP, bottom: BOTTOM, outerBoundsMode: 'none' },
-    title: { text: scale, left: 'center', top: size.height - 68, textStyle: { color: ink.quiet, fontSize: 12,
-      fontWeight: 'normal', width: size.width - MARGIN, overflow: 'break' } },
+    title: { text: wrap(scale, size.width - MARGIN), left: 'center', top: size.height - 68,
+      textStyle: { color: ink.quiet, fontSize: 12, lineHeight: LINE_HEIGHT, fontWeight: 'normal' } },
     xAxis: { type: 'category', data: epochs.map((e) => String(e.epoch)), name: 'epoch',
       nameLocation: 'middle', nameGap: 24, ...named, axisLabel: quiet,
       axisLine: { lineStyle: { color: ink.line } } },
@@ -103,7 +103,7 @@ export const heat = {
   controls: () => [],
   text: () => 'Median norm of every layer (input at the top) in every epoch. A column that turns ' +
     'dark towards the top is a gradient that vanishes; a row that changes is a layer that settles. ' +
-    'Where a job has no such layer, or its norm was zero, it stays blank.',
+    'Where a job has no such layer, or its norm was zero or not a number, it stays blank.',
   charts(ctx) {
     const names = layersOfAll(ctx.tracks).map((l) => l.name), [first, ...others] = ctx.tracks;
     return [...ctx.tracks.map((track) => chart(ctx, track, names, { key: `job-${track.id}`,

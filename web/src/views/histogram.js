@@ -3,9 +3,10 @@
 import { norm } from '../format.js';
 import { SERIES } from '../palette.js';
 import { binsInUse, edgesOf, histogramOf } from '../track.js';
+import { legendRoom } from './frame.js';
 import { layersOfAll, pickLayers } from './layers.js';
 import { axisOf } from './quantities.js';
-import { apart, BIN_HEADS, binRows, countOf, decades, join, offAxis, outline, rowsChart } from './rows.js';
+import { apart, BIN_HEADS, binRows, countOf, decades, join, notDrawn, offAxis, outline, rowsChart } from './rows.js';
 
 const HEADS = ['Layer', 'Median', '5 %', '95 %', 'Steps', 'Zeros', 'Not finite'];
 
@@ -43,11 +44,12 @@ function chartOf(ctx, tracks, { grid, layers, range, key, title }) {
   const series = tracks.map((track, k) => ({ name: ctx.nameOf(track),
     rows: layers.map((name, i) => rowOf(track, grid, epochs[k], name,
       SERIES[(tracks.length > 1 ? ctx.tracks.indexOf(track) : i) % SERIES.length])) }));
+  const records = tracks.flatMap((track, k) => layers.map((name) => epochs[k]
+    && histogramOf(track, grid.bins, grid.source, epochs[k].epoch, name)));
   return {
-    key, title, height: layers.length * rowHeight(layers.length) + 68 + (tracks.length > 1 ? 44 : 0),
+    key, title, height: layers.length * rowHeight(layers.length) + 68 + legendRoom(tracks.length),
     label: `Histograms of norms of job ${tracks.map((t) => t.id).join(' and ')}`,
-    words: grid.linear ? [offAxis(tracks.flatMap((track, k) => layers.map((name) => epochs[k]
-      && histogramOf(track, grid.bins, grid.source, epochs[k].epoch, name))))] : [],
+    words: [grid.linear ? offAxis(records) : null, notDrawn(records)],
     ...rowsChart({ labels: layers, rowName: 'layer', notes: tracks.length === 1, series, range, ink: ctx.ink,
       axisName: axisOf(ctx.tracks[0].quantity) }),
     table: () => ({ heads: tracks.length > 1 ? ['Job', ...HEADS] : HEADS,

@@ -5,7 +5,7 @@ import { norm } from '../format.js';
 import { SERIES } from '../palette.js';
 import { axes, boundsOf, GRID, placesOf, shown, slopeWords, SYMBOLS } from './depth.js';
 import { earlyCharts } from './early.js';
-import { legendOf } from './frame.js';
+import { legendOf, moreHeight } from './frame.js';
 import { drawnSets, mean, meanSlope, setName, spread } from './sets.js';
 
 // The least-squares line goes through the means; a slope counts towards the
@@ -56,7 +56,7 @@ function profileParts({ profiles, bounds, quantity, ink }) {
   const all = profiles.map((p) => ({ ...p, points: shown(p.layers, 'median') }));
   return {
     version: JSON.stringify([names, bounds, quantity, ink.text]),
-    option: (size) => ({ ...axes(bounds, legend(size).height, quantity, ink),
+    option: (size) => ({ ...axes(bounds, legend(size).height, quantity, size, ink),
       legend: legend(size).legend,
       series: profiles.map((p, i) => ({ type: 'line', name: p.name, data: [],
         symbol: SYMBOLS[i % SYMBOLS.length], itemStyle: { color: p.color },
@@ -77,10 +77,12 @@ function profileChart(ctx) {
   const profiles = drawnSets(ctx).map((set, i) => {
     const shownEpochs = set.map(ctx.epochOf).filter(Boolean);
     return { name: setName(set, ctx.nameOf), color: SERIES[i % SERIES.length],
-      layers: spread(shownEpochs, ctx.state), slope: meanSlope(shownEpochs.map((e) => e.slope)) };
+      layers: spread(shownEpochs, ctx.state), slope: meanSlope(shownEpochs.map((e) => e.slope)),
+      complete: shownEpochs.some((e) => e.complete) };
   });
-  return { key: 'profile', height: 380, label: 'Median norm of every layer against its depth',
-    words: profiles.map((p) => (profiles.length > 1 ? `${p.name}: ` : '') + slopeWords(p.slope)),
+  return { key: 'profile', title: 'Norm against depth', height: 380 + moreHeight(profiles.length),
+    label: 'Median norm of every layer against its depth',
+    words: profiles.map((p) => (profiles.length > 1 ? `${p.name}: ` : '') + slopeWords(p.slope, p.complete)),
     ...profileParts({ ink: ctx.ink, quantity: ctx.tracks[0].quantity,
       bounds: boundsOf(ctx.tracks.flatMap((t) => t.layers), ctx.tracks.flatMap((t) => t.heights ?? [])),
       profiles }),

@@ -4,9 +4,10 @@ import { norm } from '../format.js';
 import { SERIES } from '../palette.js';
 import { edgesOf, epochsOf, histogramOf } from '../track.js';
 import { gridOf, rangeOf } from './histogram.js';
+import { legendRoom } from './frame.js';
 import { layersOfAll, pickLayers } from './layers.js';
 import { axisOf } from './quantities.js';
-import { apart, BIN_HEADS, binRows, outline, rowsChart } from './rows.js';
+import { apart, BIN_HEADS, binRows, notDrawn, outline, rowsChart } from './rows.js';
 
 const MOST = 40;            // epochs in one picture
 const HEADS = ['Median', '5 %', '95 %', 'Zeros', 'Not finite'];
@@ -45,7 +46,8 @@ function chartOf(ctx, tracks, range, key, title) {
       color: tracks.length > 1 ? SERIES[ctx.tracks.indexOf(track) % SERIES.length]
         : ctx.ink.rising(i / Math.max(rows.length - 1, 1)) })) }));
   return {
-    key, title, height: Math.max(220, rows.length * (rows.length > 12 ? 18 : 34) + 120),
+    key, title, height: Math.max(220, rows.length * (rows.length > 12 ? 18 : 34) + 120) + legendRoom(tracks.length),
+    words: [notDrawn(records.flat())],
     label: `Ridgeline of job ${tracks.map((t) => t.id).join(' and ')}`,
     ...rowsChart({ labels: rows.map((r) => r.label), series, range, overlap: 2.4,
       rowName: overLayers(ctx.state) ? 'layer' : '',

@@ -1,9 +1,10 @@
 // Distributions as rows over one logarithmic axis: what histogram and
 // ridgeline share.
 import { norm, powerOfTen } from '../format.js';
-import { isNarrow, labelRoom, legendOf } from './frame.js';
+import { isNarrow, labelRoom, legendOf, LINE_HEIGHT, nameUnder } from './frame.js';
 
-const TOP = 22, BOTTOM = 46, NARROW_BOTTOM = 62, NOTES = 124, NOTE_LINE = 12.5, MARGIN = 16, NO_RANGE = [-10, 0];
+const TOP = 22, BOTTOM = 46, NARROW_BOTTOM = 62, NOTES = 124, NOTE_LINE = 12.5, MARGIN = 16, NO_RANGE = [-10, 0],
+  ABOVE = 30;               // pixels over the first row, for peaks that reach over rows
 
 // Powers of ten that hold the bins in use, [first, end): [low, high], or null
 // without data.
@@ -12,11 +13,12 @@ export function decades(edges, used) {
     : [Math.floor(Math.log10(edges[used[0]]) + 1e-9), Math.ceil(Math.log10(edges[used[1]]) - 1e-9)];
 }
 
-// One range that holds all.
+// One range that holds all, of three decades at least.
 export function join(ranges) {
   const known = ranges.filter(Boolean);
-  return known.length === 0 ? null
-    : [Math.min(...known.map((r) => r[0])), Math.max(...known.map((r) => r[1]))];
+  if (known.length === 0) return null;
+  const low = Math.min(...known.map((r) => r[0])), high = Math.max(...known.map((r) => r[1]));
+  return high - low < 2 ? [low - 1, high + 1] : [low, high];
 }
 
 // The density in each bin, as the histograms route gives it: it integrates to
@@ -77,9 +79,11 @@ export function rowsChart(rows) {
 function placesOf({ labels, series, range, notes, overlap = 0.92 }, { width, height }) {
   const narrow = isNarrow({ width }), [min, max] = range ?? NO_RANGE;
   const left = labelRoom(labels, { width }), right = narrow || !notes ? MARGIN : NOTES;
-  const top = TOP + legendHeight(series, { width }) + (overlap > 1 ? 30 : 0);
+  const top = TOP + legendHeight(series, { width }) + (overlap > 1 ? ABOVE : 0);
   const bottom = narrow ? NARROW_BOTTOM : BOTTOM;
-  return { narrow, left, right, top, bottom, band: (height - top - bottom) / Math.max(labels.length, 1),
+  const band = (height - top - bottom) / Math.max(labels.length, 1);
+  return { narrow, left, right, top, bottom, band,
+    reach: overlap > 1 ? Math.min(overlap, 1 + (ABOVE + TOP / 2) / band) : overlap,
     end: width - right, x: (v) => left + (v - min) / (max - min) * (width - left - right) };
 }
 
@@ -100,9 +104,8 @@ function rowsFrame(rows, size) {
         showMaxLabel: (max - min) % interval === 0 },
       axisLine: { show: true, onZero: false, lineStyle: { color: ink.line } },
       splitLine: { lineStyle: { color: ink.line, opacity: 0.5 } },
-      name: axisName, nameLocation: 'middle', nameGap: 28,
-      nameTextStyle: { color: ink.quiet, fontSize: 12, width: size.width - left - right,
-        overflow: 'break' } },
+      name: nameUnder(axisName, { left, right }, size), nameLocation: 'middle', nameGap: 28,
+      nameTextStyle: { color: ink.quiet, fontSize: 12, lineHeight: LINE_HEIGHT } },
     yAxis: { type: 'category', data: labels, inverse: true, name: rowName, nameLocation: 'start',
       nameGap: 6, nameTextStyle: { color: ink.quiet },
       axisLine: { show: false, onZero: false }, axisTick: { show: false },
@@ -114,12 +117,12 @@ function rowsFrame(rows, size) {
 }
 
 function rowShapes({ labels, series, notes, overlap = 0.92, opacity = 0.4, ink }, places) {
-  const { narrow, top, band, end } = places;
+  const { narrow, top, band, end, reach } = places;
   const shapes = labels.flatMap((_, i) => {
     const rows = series.map((s) => s.rows[i]).filter((row) => row?.points.length);
     const highest = Math.max(...rows.map((row) => peak(row)));
     return rows.flatMap((row, k) => ridge(row, { ...places, base: top + (i + 1) * band - 1,
-      tall: (band - 2) * overlap / (highest || 1), overlap, opacity,
+      tall: (band - 2) * reach / (highest || 1), overlap, opacity,
       behind: overlap > 1 && k === 0 ? ink.card : null }));
   });
   if (notes && !narrow)
@@ -174,6 +177,15 @@ export function offAxis(records) {
   return off === 0 ? null
     : `${off} of ${all} norms lie off this axis${off === all ? ', so that nothing is drawn' : ''}: ` +
       'the notebook’s bins go from 10⁻¹⁰ to 1, those of the density per decade further.';
+}
+
+// What has no place on a logarithmic axis: a sentence, or null.
+export function notDrawn(records) {
+  const sum = (of) => records.filter(Boolean).reduce((all, record) => all + record[of], 0);
+  const words = [[sum('nonfinite'), 'not finite'], [sum('zeros'), 'zero']]
+    .filter(([n]) => n > 0).map(([n, what]) => `${n} that ${n > 1 ? 'are' : 'is'} ${what}`);
+  return words.length === 0 ? null
+    : `Not drawn, as there is no place for them on a logarithmic axis: ${words.join(' and ')}.`;
 }
 
 export const countOf = (record) => record ? record.counts.reduce((a, b) => a + b, 0)

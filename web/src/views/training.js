@@ -1,9 +1,11 @@
 // Training: loss, accuracy, rate and the cost of recording against epochs, one
 // line of each per job.
-import { norm } from '../format.js';
+import { norm, short } from '../format.js';
 import { SERIES } from '../palette.js';
-import { legendOf } from './frame.js';
+import { legendOf, moreHeight } from './frame.js';
 import { drawnSets, mean, setName } from './sets.js';
+
+const MOST_MARKED = 60;     // epochs whose points have a mark each
 
 const QUANTITIES = [
   { key: 'loss', title: 'Loss', unit: 'cross-entropy, nats', scale: true },
@@ -36,7 +38,8 @@ function band(epochs, name, color) {
 // runs: [{name, epochs: [{epoch, loss, accuracy, validation, low, high}]}]
 export function trainingOption({ runs, quantity, ink }, size) {
   const line = (run, i, name, value, type) => ({
-    type: 'line', name, symbolSize: 6, symbol: ['circle', 'rect', 'triangle'][i % 3],
+    type: 'line', name, symbolSize: 6, showSymbol: run.epochs.length <= MOST_MARKED,
+    symbol: ['circle', 'rect', 'triangle'][i % 3],
     lineStyle: { color: SERIES[i % SERIES.length], type },
     itemStyle: { color: SERIES[i % SERIES.length] },
     data: run.epochs.map((e) => [e.epoch, value(e)]) });
@@ -48,14 +51,14 @@ export function trainingOption({ runs, quantity, ink }, size) {
   ]);
   const { legend, height } = legendOf([...new Set(series.map((s) => s.name))], size, ink);
   return {
-    grid: { left: 76, right: 20, top: height + 12, bottom: 44, outerBoundsMode: 'none' }, legend,
+    grid: { left: 84, right: 20, top: height + 12, bottom: 44, outerBoundsMode: 'none' }, legend,
     tooltip: { trigger: 'axis', renderMode: 'richText', valueFormatter: norm },
     xAxis: { type: 'value', name: 'epoch', nameLocation: 'middle', nameGap: 26,
       min: 0, minInterval: 1, nameTextStyle: { color: ink.quiet },
       axisLabel: { color: ink.quiet }, splitLine: { show: false } },
-    yAxis: { type: 'value', name: quantity.unit, nameLocation: 'middle', nameGap: 52,
+    yAxis: { type: 'value', name: quantity.unit, nameLocation: 'middle', nameGap: 60,
       nameTextStyle: { color: ink.quiet }, scale: quantity.scale ?? false, min: quantity.min ?? null,
-      max: quantity.max ?? null, axisLabel: { color: ink.quiet },
+      max: quantity.max ?? null, axisLabel: { color: ink.quiet, formatter: short },
       splitLine: { lineStyle: { color: ink.line, opacity: 0.5 } } },
     series,
   };
@@ -66,7 +69,9 @@ function chart(ctx, quantity) {
   const rows = (text) => runs.flatMap((run) => run.epochs.map((e) =>
     [String(run.id), String(e.epoch), text(e[quantity.key])]));
   const heads = ['Job', 'Epoch', quantity.title];
-  return { key: quantity.key, title: quantity.title, label: `${quantity.title} per epoch`, height: 270,
+  const names = runs.length * (ctx.tracks.some((t) => t.training.some((e) => e.validation)) ? 2 : 1);
+  return { key: quantity.key, title: quantity.title, label: `${quantity.title} per epoch`,
+    height: 270 + moreHeight(names),
     option: (size) => trainingOption({ quantity, ink: ctx.ink, runs: drawnSets(ctx).map((set) =>
       ({ name: setName(set, ctx.nameOf), epochs: merged(set, quantity.key) })) }, size),
     table: () => ({ heads, rows: rows(norm) }), csv: () => ({ heads, rows: rows((x) => x) }) };
