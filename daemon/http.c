@@ -1,10 +1,12 @@
 #include "daemon/http.h"
 
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
 #include <sys/resource.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "common/clock.h"
@@ -21,12 +23,14 @@ enum {
     LEAST_CONNECTIONS = 48,
     IDLE_S = 30,
     CONNECTION_BYTES = 20 << 10,        // of a connection's buffers
+    LAST_ANSWERS_S = 1,         // for those who read slowly when it stops
 };
 
 struct http {
     struct server     *server;
     struct conns      *conns;
     struct MHD_Daemon *daemon;
+    atomic_int         answering;       // answers that are made or sent
 };
 
 struct exchange {               // one request and what becomes of it
@@ -37,6 +41,7 @@ struct exchange {               // one request and what becomes of it
     char               *body;
     size_t              room;
     bool                begun, too_large;
+    bool                answering;      // counts in the server's
 };
 
 // Routes.
@@ -261,6 +266,13 @@ static struct conn *conn_of(struct MHD_Connection *connection)
     return info ? info->socket_context : NULL;
 }
 
+static void end_answer(struct exchange *x, struct http *h)
+{
+    if (x->answering)
+        atomic_fetch_sub(&h->answering, 1);
+    x->answering = false;
+}
+
 static enum MHD_Result answer(struct exchange *x, struct http *h)
 {
     struct reply rp = { .status = 200 };
@@ -269,11 +281,15 @@ static enum MHD_Result answer(struct exchange *x, struct http *h)
     if (conn)
         conns_asked(h->conns, conn);
     x->rq.body = x->body ? x->body : "";
+    x->answering = true;
+    atomic_fetch_add(&h->answering, 1);
     if (x->too_large)
         reply_problem(&rp, 413, NULL, "a body has at most %d bytes",
                       GATE_BODY_BYTES);
     else
         find_handler(x->route, x->rq.method)(&x->rq, &rp);
+    if (rp.stream)              // ends when sse.c says so
+        end_answer(x, h);
     return http_send(&x->rq, &rp);
 }
 
@@ -335,6 +351,7 @@ static void on_completed(void *cls, struct MHD_Connection *connection,
     if (conn)
         conns_answered(h->conns, conn);
     if (x) {
+        end_answer(x, h);
         uri_clear(&x->rq.uri);
         free(x->body);
     }
@@ -413,8 +430,13 @@ int http_start(struct server *server, int listen_fd, struct http **out,
 
 void http_stop(struct http *h)
 {
+    const struct timespec pause = { .tv_nsec = 2000000 };
+    double until = clock_seconds() + LAST_ANSWERS_S;
+
     if (!h)
         return;
+    while (atomic_load(&h->answering) > 0 && clock_seconds() < until)
+        nanosleep(&pause, NULL);
     MHD_stop_daemon(h->daemon);
     conns_free(h->conns);
     free(h);
