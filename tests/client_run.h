@@ -9,6 +9,7 @@
 #include <sys/mman.h>
 #include <sys/wait.h>
 #include <unistd.h>
+#include "clean.h"
 
 enum { MOST_ARGS = 24, MOST_OUTPUT = 1 << 16 };
 
@@ -25,6 +26,7 @@ static inline void client_exec(const char *server, char **argv)
 
     self[n > 0 ? n : 0] = 0;
     snprintf(path, sizeof path, "%.3000s/../client/gradwatch", dirname(self));
+    clean_environment();
     setenv("GRADWATCH_SERVER", server, 1);
     setenv("XDG_STATE_HOME", "/nonexistent", 0);        // no token of others
     setenv("LC_ALL", "C.UTF-8", 1);

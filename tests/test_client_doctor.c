@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "common/mem.h"
+#include "clean.h"
 #include "scratch.h"
 #include <cmocka.h>     // last: its macro fail() would hide the project's
 
@@ -87,7 +88,6 @@ static void the_configuration_is_found(void **state)
     scratch_write(*state, "gradwatch/gradwatchd.conf", conf, strlen(conf));
     home = xstrdup(*state);
     setenv("XDG_CONFIG_HOME", home, 1);
-    unsetenv("GRADWATCH_SERVER");
     json_t *answer = doctor(NULL, NULL, &status);
     unsetenv("XDG_CONFIG_HOME");
     assert_string_equal(member(answer, "daemon", "state"), "ok");
@@ -156,5 +156,6 @@ int main(void)
         TEST(without_a_daemon_it_says_how_to_start_one),
         TEST(a_wrong_token_is_told_apart),
     };
+    clean_environment();
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

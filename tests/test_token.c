@@ -8,6 +8,7 @@
 #include <sys/stat.h>
 
 #include "common/token.h"
+#include "clean.h"
 #include "scratch.h"
 #include <cmocka.h>     // last: its macro fail() would hide the project's
 
@@ -93,6 +94,7 @@ static void equal_is_equal_only(void **state)
 static void the_state_directory_is_where_xdg_says(void **state)
 {
     (void)state;
+    clean_environment();
     setenv("XDG_STATE_HOME", "/x", 1);
     char *place = token_state_dir();
     assert_string_equal(place, "/x/gradwatch");

@@ -16,6 +16,14 @@ os.environ.setdefault("LSAN_OPTIONS", "print_suppressions=0:suppressions=" +
                                    "lsan.supp"))
 
 
+# What a person told the client, or a service manager or proxy this shell, is
+# not for the programs under test.
+for name in ("GRADWATCH_SERVER", "GRADWATCH_TOKEN_FILE", "NO_COLOR",
+             "STATE_DIRECTORY", "NOTIFY_SOCKET", "WATCHDOG_USEC",
+             "http_proxy", "https_proxy", "all_proxy"):
+    os.environ.pop(name, None)
+
+
 class Daemon:
     """gradwatchd on a free port, with the fake worker or the real one."""
 
@@ -132,7 +140,6 @@ def on_terminal(build, url, *args, locale="C.UTF-8", **more):
     env = {**os.environ, "GRADWATCH_SERVER": url,
            "LC_ALL": locale, "TERM": "xterm",
            "XDG_STATE_HOME": "/nonexistent"}
-    env.pop("NO_COLOR", None)
     env.update(more)
     process = subprocess.Popen(
         [os.path.join(build, "client/gradwatch"), *args], stdin=other,

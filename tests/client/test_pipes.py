@@ -36,9 +36,9 @@ class Pipes(unittest.TestCase):
         cls.dir.cleanup()
 
     def environment(self, **more):
-        return dict({k: v for k, v in os.environ.items() if k != "NO_COLOR"},
-                    GRADWATCH_SERVER=self.daemon.url, LC_ALL="C.UTF-8",
-                    TERM="xterm", XDG_STATE_HOME="/nonexistent", **more)
+        return dict(os.environ, GRADWATCH_SERVER=self.daemon.url,
+                    LC_ALL="C.UTF-8", TERM="xterm",
+                    XDG_STATE_HOME="/nonexistent", **more)
 
     def test_a_reader_that_goes_away(self):
         """The usual end by SIGPIPE, and no word about it. The pipe has no
