@@ -28,6 +28,13 @@ try:
     import event_file
 except ImportError:
     event_file = None
+try:
+    from tensorboard import context as tensorboard_context
+    from tensorboard.backend.event_processing import \
+        data_provider, plugin_event_multiplexer
+    from tensorboard.data import provider
+except Exception:       # one that does not start is none
+    plugin_event_multiplexer = None
 
 BUILD = sys.argv.pop(1)
 EPOCHS = 2
@@ -198,6 +205,35 @@ class Data(Case):
             self.assert_buckets(histo, values(e))
             self.assert_buckets(rows["log10_grad_out/conv1"].histo,
                                 [math.log10(x) for x in values(e)])
+
+    @unittest.skipUnless(plugin_event_multiplexer,
+                         "TensorBoard is not installed")
+    def test_tensorboards_own_reader(self):
+        """What its server gives to the pages of scalars and histograms."""
+        runs = os.path.join(self.dir.name, "runs")
+        os.makedirs(runs, exist_ok=True)
+        self.export("runs/events.out.tfevents.1")
+        reader = plugin_event_multiplexer.EventMultiplexer()
+        reader.AddRunsFromDirectory(runs)
+        reader.Reload()
+        data = data_provider.MultiplexerDataProvider(reader, runs)
+        context = tensorboard_context.RequestContext()
+        (scalars,) = data.list_scalars(context, experiment_id="",
+                                       plugin_name="scalars").values()
+        self.assertIn("loss", scalars)
+        self.assertIn("grad_out_median/fc", scalars)
+        wanted = provider.RunTagFilter(tags=["grad_out/conv1"])
+        (histograms,) = data.read_tensors(
+            context, experiment_id="", plugin_name="histograms",
+            downsample=100, run_tag_filter=wanted).values()
+        rows = histograms["grad_out/conv1"]
+        self.assertEqual([row.step for row in rows], [1, 2])
+        for row in rows:            # left, right, count of each bucket
+            counts = [0] * len(row.numpy)
+            for x in values(row.step):
+                counts[next(i for i, (_, right, _) in enumerate(row.numpy)
+                            if x <= right)] += 1
+            self.assertEqual([c for _, _, c in row.numpy], counts)
 
     def assert_buckets(self, histo, numbers):
         limits = list(histo.bucket_limit)
