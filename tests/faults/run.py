@@ -150,11 +150,15 @@ def flips(build, folder, n, seed, until):
     daemon.end(signal.SIGTERM)
     counts = {}
     done = 0
+
+    def files_of_others(path, names):
+        return [] if not path.endswith("/checkpoints") else \
+            [name for name in names if int(name) not in jobs]
     while done < n and time.monotonic() < until():
         done += 1
         copy = os.path.join(folder, "copy", "state")
         shutil.rmtree(os.path.dirname(copy), ignore_errors=True)
-        shutil.copytree(state, copy)
+        shutil.copytree(state, copy, ignore=files_of_others)
         files = [os.path.join(at, name) for at, _, names in os.walk(copy)
                  for name in names if os.path.getsize(os.path.join(at, name))
                  and "/logs" not in at and "/cache" not in at]
