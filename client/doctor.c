@@ -121,7 +121,9 @@ static char *find_worker(void)
         }
     }
     free(places);
-    return found;
+    char *plain = found ? realpath(found, NULL) : NULL;
+    free(found);
+    return plain;
 }
 
 // What the worker finds when it is asked here; NULL when it says nothing.

@@ -58,17 +58,21 @@ static char *page_of(struct client *c)
 int command_open(struct client *c)
 {
     char *page = page_of(c);
-    json_t *answer;
+    struct response r;
 
     if (!page)
         return EXIT_USAGE;
-    int rc = api_json(c, "POST", API "/login", NULL, &answer);
-    if (!rc) {
+    int rc = api_send(c, "POST", API "/login", NULL, &r);
+    if (!rc && c->json) {
+        api_print_body(c, &r);
+    } else if (!rc) {
+        json_t *answer = json_loadb(r.body, r.len, 0, NULL);
         char *path = text_clean(api_text(answer, "path"), false);
         printf("%s%s%s\n", c->http->base, path, page);
         free(path);
+        json_decref(answer);
     }
-    json_decref(answer);
+    http_clear(&r);
     free(page);
     return rc;
 }

@@ -29,10 +29,14 @@ ASKING = {
     "devices": "/devices", "status": "",
 }
 OTHERS = ["submit --epochs 1", "submit --dry-run", "clone 1", "cancel 5",
-          "pause 4", "resume 4", "move 4 --last", "wait 1", "version"]
+          "pause 4", "resume 4", "move 4 --last", "wait 1", "version",
+          "probe 1", "doctor", "drain", "undrain"]
+# With a daemon of their own, in this order.
+SWEEP = ["submit --sweep model.skip=true,false --group g --epochs 1",
+         "wait 1 2", "group g", "compare --group g", "cancel --group g"]
 KINDS = {bool: "boolean", int: "number", float: "number", str: "text"}
-# Their members are named by what there is: layers, quantities.
-NAMED = {"layers"}
+# Their members are named by what there is: layers, states of jobs.
+NAMED = {"layers", "states"}
 
 
 def shape(value, path, out):
@@ -65,8 +69,8 @@ class Json(unittest.TestCase):
         if PRINT:
             print("\n".join(sorted(cls.shapes)))
 
-    def run_json(self, command):
-        rc, out, err = programs.client(BUILD, self.daemon.url, "--json",
+    def run_json(self, command, url=None):
+        rc, out, err = programs.client(BUILD, url or self.daemon.url, "--json",
                                        *command.split())
         self.assertIn(rc, (0, 1), err)
         return out
@@ -102,6 +106,21 @@ class Json(unittest.TestCase):
         for command in OTHERS:
             with self.subTest(command=command):
                 self.freeze(command, self.run_json(command))
+
+    def test_sweeps(self):
+        daemon = programs.Daemon(BUILD, "tests/fake_worker")
+        self.addCleanup(daemon.stop)
+        for command in SWEEP:
+            with self.subTest(command=command):
+                self.freeze(command, self.run_json(command, daemon.url))
+
+    def test_open_prints_the_servers_answer(self):
+        """From a daemon that wants a token; the others here want none."""
+        server = programs.Canned({"/api/v1/login": (
+            "application/json", b'{"path": "/login?code=1"}')})
+        self.addCleanup(server.stop)
+        self.assertEqual(self.run_json("open 1", server.url),
+                         b'{"path": "/login?code=1"}\n')
 
     def test_watch_is_lines(self):
         self.freeze("watch 1", self.run_json("watch 1"))
