@@ -11,6 +11,7 @@
 #include "common/mem.h"
 
 #define LOG_SECONDS 0.5         // between looks at a log that grows
+#define QUIET_SECONDS 1.0       // ... of a job that tells nothing
 static const struct timespec SOON = {.tv_nsec = 300000000};
 
 /* ---- wait ---- */
@@ -183,7 +184,9 @@ static bool on_tick(void *arg)
 {
     struct log *log = arg;
 
-    if (log->grew && clock_seconds() - log->looked > LOG_SECONDS)
+    double pause = log->grew ? LOG_SECONDS : QUIET_SECONDS;
+
+    if (clock_seconds() - log->looked > pause)
         fetch_log(log, &log->other, false);
     return false;
 }

@@ -7,6 +7,7 @@ import subprocess
 import tempfile
 import threading
 import time
+import urllib.error
 import urllib.request
 from http.server import BaseHTTPRequestHandler, HTTPServer
 
@@ -52,11 +53,18 @@ class Daemon:
             return answer.read()
 
     def metric(self, name):
-        time.sleep(0.05)            # no more questions than are allowed
-        with urllib.request.urlopen(self.url + "/metrics") as answer:
-            return next(float(line.split()[-1])
-                        for line in answer.read().decode().splitlines()
-                        if line.startswith(name))
+        while True:
+            try:
+                with urllib.request.urlopen(self.url + "/metrics") as answer:
+                    text = answer.read().decode()
+                return next(float(line.split()[-1])
+                            for line in text.splitlines()
+                            if line.startswith(name))
+            except urllib.error.HTTPError as error:
+                error.close()
+                if error.code != 429:
+                    raise
+                time.sleep(0.1)     # more questions than are allowed
 
     def json(self, path):
         return json.loads(self.get(path))
