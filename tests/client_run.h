@@ -18,6 +18,12 @@ struct ran {
     char out[MOST_OUTPUT], err[MOST_OUTPUT];
 };
 
+// Before main(): what a test sets itself is for the program.
+__attribute__((constructor)) static void client_clean(void)
+{
+    clean_environment();
+}
+
 // Becomes ../client/gradwatch, seen from this test.
 static inline void client_exec(const char *server, char **argv)
 {
@@ -26,7 +32,6 @@ static inline void client_exec(const char *server, char **argv)
 
     self[n > 0 ? n : 0] = 0;
     snprintf(path, sizeof path, "%.3000s/../client/gradwatch", dirname(self));
-    clean_environment();
     setenv("GRADWATCH_SERVER", server, 1);
     setenv("XDG_STATE_HOME", "/nonexistent", 0);        // no token of others
     setenv("LC_ALL", "C.UTF-8", 1);
