@@ -150,14 +150,24 @@ static void a_killed_daemon_takes_its_worker_along(void **state)
     assert_int_equal(daemon_stop(&d), 0);
 }
 
+// Its next `started` after event *seq.
+static void wait_started(const struct daemon *d, int64_t id, int64_t *seq)
+{
+    char *path = xasprintf("/api/v1/jobs/%" PRId64 "/events?since=%" PRId64,
+                           id, *seq);
+    struct stream s = stream_open(d, path, -1);
+
+    json_decref(stream_find(&s, "started", seq));
+    stream_close(&s);
+    free(path);
+}
+
 static void a_worker_that_outlived_its_daemon_is_ended(void **state)
 {
     struct daemon d = daemon_start(*state, NULL);
-    int64_t id = submit(&d, "stubborn", 1, ""), seq;
-    struct stream s = follow(&d, id);
+    int64_t id = submit(&d, "stubborn", 1, ""), seq = 0;
 
-    json_decref(stream_find(&s, "started", &seq));
-    stream_close(&s);
+    wait_started(&d, id, &seq);
     int worker = (int)syscall(SYS_pidfd_open, child_of(d.pid), 0);
     assert_true(worker >= 0);
     daemon_kill(&d);
@@ -166,6 +176,7 @@ static void a_worker_that_outlived_its_daemon_is_ended(void **state)
     d = daemon_start(*state, NULL);
     assert_int_equal(poll(&gone, 1, 0), 1);     // before another one begins
     close(worker);
+    wait_started(&d, id, &seq);
     cancel(&d, id);
     assert_int_equal(daemon_kill(&d), 128 + 9);
     d = daemon_start(*state, NULL);
@@ -181,12 +192,7 @@ static void deaths_of_the_daemon_are_not_the_jobs(void **state)
     int64_t id = submit(&d, "hang", 1, ""), seq = 0;
 
     for (int i = 0; i < DEATHS; i++) {
-        char *since = xasprintf("/api/v1/jobs/%" PRId64 "/events?since=%"
-                                PRId64, id, seq);
-        struct stream s = stream_open(&d, since, -1);
-        free(since);
-        json_decref(stream_find(&s, "started", &seq));
-        stream_close(&s);
+        wait_started(&d, id, &seq);
         assert_int_equal(daemon_kill(&d), 128 + 9);
         d = daemon_start(*state, NULL);
     }
