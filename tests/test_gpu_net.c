@@ -134,8 +134,8 @@ static double *history(const struct graph *g, struct plan_opts o)
     return all;
 }
 
-// What runs beside the main stream may run as early or as late as it likes
-// (on a card the second history is the first again).
+// What runs beside the main stream may run as early or as late as it likes, and
+// blocks in any order (on a card the second history is the first again).
 static void test_order_does_not_matter(void **state)
 {
     struct graph *g = net(true, BATCH);
@@ -146,7 +146,9 @@ static void test_order_does_not_matter(void **state)
         struct plan_opts o = { .precision = (enum precision)p };
         double *late = history(g, o);
         setenv("GRADWATCH_EMULATED_EAGER", "1", 1);
+        setenv("GRADWATCH_EMULATED_BACKWARDS", "1", 1);
         double *early = history(g, o);
+        unsetenv("GRADWATCH_EMULATED_BACKWARDS");
         unsetenv("GRADWATCH_EMULATED_EAGER");
         assert_memory_equal(late, early, bytes);
         free(late), free(early);

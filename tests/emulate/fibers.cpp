@@ -2,6 +2,11 @@
  *
  * A fiber is made once, by makecontext(); from then on _setjmp() and
  * _longjmp() switch between it and the scheduler, which takes no system call.
+ *
+ * Blocks run in order, and so do a block's threads from one meeting to the next;
+ * with GRADWATCH_EMULATED_BACKWARDS the last comes first, so that who relies on
+ * an order, or lacks a __syncthreads(), has other results one way or the other.
+ * A grid that a card would not start aborts the program.
  */
 #include <launch.cuh>
 
@@ -28,6 +33,7 @@ static char stacks[MOST_THREADS][STACK_BYTES];
 static jmp_buf scheduler;
 static int now, n_threads;              // the running fiber; of the block
 static const std::function<void()> *body;
+static bool backwards;
 
 static void wait_at(enum state where)
 {
@@ -116,7 +122,9 @@ static void run_block()
     while (left > 0) {
         int freed = 0;
 
-        for (int t = 0; t < n_threads; t++) {
+        for (int i = 0; i < n_threads; i++) {
+            int t = backwards ? n_threads - 1 - i : i;
+
             if (fibers[t].state != READY)
                 continue;
             resume(t);
@@ -134,18 +142,36 @@ static void run_block()
     }
 }
 
+static void check_limits(dim3 grid, dim3 block)
+{
+    const unsigned most_x = 0x7fffffff, most = 65535;
+    unsigned threads = block.x * block.y * block.z;
+
+    if (grid.x >= 1 && grid.x <= most_x && grid.y >= 1 && grid.y <= most &&
+        grid.z >= 1 && grid.z <= most && threads >= 1 &&
+        threads <= MOST_THREADS && block.z <= 64)
+        return;
+    fprintf(stderr, "a grid of %u x %u x %u blocks of %u threads\n", grid.x,
+            grid.y, grid.z, threads);
+    abort();
+}
+
 void emulate_grid(dim3 grid, dim3 block, const std::function<void()> &thread)
 {
+    uint64_t blocks = (uint64_t)grid.x * grid.y * grid.z;
+
+    check_limits(grid, block);
     gridDim = grid;
     blockDim = block;
     n_threads = (int)(block.x * block.y * block.z);
     body = &thread;
-    if (n_threads < 1 || n_threads > MOST_THREADS) {
-        fprintf(stderr, "a block of %d threads\n", n_threads);
-        abort();
+    backwards = getenv("GRADWATCH_EMULATED_BACKWARDS");
+    for (uint64_t i = 0; i < blocks; i++) {
+        uint64_t b = backwards ? blocks - 1 - i : i;
+
+        blockIdx.x = (unsigned)(b % grid.x);
+        blockIdx.y = (unsigned)(b / grid.x % grid.y);
+        blockIdx.z = (unsigned)(b / grid.x / grid.y);
+        run_block();
     }
-    for (blockIdx.z = 0; blockIdx.z < grid.z; blockIdx.z++)
-        for (blockIdx.y = 0; blockIdx.y < grid.y; blockIdx.y++)
-            for (blockIdx.x = 0; blockIdx.x < grid.x; blockIdx.x++)
-                run_block();
 }
