@@ -1,5 +1,5 @@
-/* The kernel that makes the network's input out of bytes, run on a CPU: gathered,
- * moved, resized, normalised. */
+/* The kernel that makes the network's input out of bytes, run on a CPU:
+ * gathered, moved, resized, normalised. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>

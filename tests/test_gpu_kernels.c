@@ -1,5 +1,5 @@
-/* All kernels but batch norm's and the images', run on a CPU, against plain loops:
- * sizes that fill no block and no pack, both types. */
+/* All kernels but batch norm's and the images', run on a CPU, against plain
+ * loops: sizes that fill no block and no pack, both types. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>

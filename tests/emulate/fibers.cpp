@@ -3,9 +3,9 @@
  * A fiber is made once, by makecontext(); from then on _setjmp() and
  * _longjmp() switch between it and the scheduler, which takes no system call.
  *
- * Blocks run in order, and so do a block's threads from one meeting to the next;
- * with GRADWATCH_EMULATED_BACKWARDS the last comes first, so that who relies on
- * an order, or lacks a __syncthreads(), has other results one way or the other.
+ * Blocks run in order, and so do a block's threads from one meeting to the
+ * next; with GRADWATCH_EMULATED_BACKWARDS the last comes first, so that who
+ * relies on an order, or lacks a __syncthreads(), has other results one way or the other.
  * A grid that a card would not start aborts the program.
  */
 #include <launch.cuh>
