@@ -18,8 +18,9 @@ after(async () => {
 });
 
 test('a lost connection is shown and heals without a gap', async () => {
+  // Longer than any browser takes to open the page.
   const id = await submitAndWait(daemon, { ...TINY, name: 'interrupted',
-    data: { synthetic: { images: 640 } }, train: { epochs: 6 } }, 'epoch');
+    data: { synthetic: { images: 640 } }, train: { epochs: 5000 } }, 'epoch');
   const { page, wrong } = await openPage(browser, `${daemon.url}/#/jobs/${id}?view=training`);
   await page.locator('.chart canvas').first().waitFor();
   assert.deepEqual(wrong, []);
@@ -28,12 +29,15 @@ test('a lost connection is shown and heals without a gap', async () => {
   await shoot(page, 'lost');
   await daemon.restart();
   await page.getByText('Connection lost').waitFor({ state: 'hidden', ...HEAL });
-  await page.locator('[data-job] .badge').first().filter({ hasText: /done|failed/ })
+  await page.locator('[data-job] .badge').first().filter({ hasText: 'running' })
     .waitFor({ timeout: 120000 });
-
-  const { state } = await daemon.api(`/jobs/${id}`);
-  await page.locator('[data-job] .badge').first().filter({ hasText: state }).waitFor();
+  const { length } = (await daemon.api(`/jobs/${id}/metrics`)).epochs;
+  await openTable(page, 'loss');
+  await page.locator('[data-chart="loss"] tbody tr').nth(length + 1).waitFor(HEAL);
+  await daemon.cancel(id);
+  await page.locator('[data-job] .badge').first().filter({ hasText: 'cancelled' }).waitFor(HEAL);
   const { epochs } = await daemon.api(`/jobs/${id}/metrics`);
+  await page.locator('[data-chart="loss"] tbody tr').nth(epochs.length - 1).waitFor();
   const rows = await openTable(page, 'loss');
   assert.deepEqual(rows.map((r) => r.Epoch), epochs.map((e) => String(e.epoch)));
   assert.deepEqual(rows.map((r) => r.Loss), epochs.map((e) => shownNorm(e.loss)));
