@@ -16,9 +16,7 @@
 #ifndef DEVICE
 #define DEVICE "cpu"
 #define LONG_IMAGES "600"
-#define LONG_RECORD "\"record\":{\"probe\":[5,305,605,905],\"probe_images\":2},"
-#else
-#define LONG_RECORD ""
+#define LONG_PROBE "[5,305,605,905]"
 #endif
 
 enum { EPOCHS = 4 };
@@ -179,12 +177,13 @@ static void test_reference(void **state)
     survives(SPEC("reference", "adam"));
 }
 
-// Many steps an epoch; where they are fast a probe near the beginning of each
-// tells that it began, as live events may all fall behind the end.
+// More steps an epoch than are handed over at a time. A probe near the start of
+// each tells that it began, as live events may all fall behind the end.
 #define LONG_SPEC "{\"model\":{\"arch\":\"resnet18\",\"width\":0.0625}," \
     "\"data\":{\"image_size\":16,\"synthetic\":{\"classes\":3," \
     "\"images\":" LONG_IMAGES ",\"size\":16}}," \
-    LONG_RECORD "\"device\":\"" DEVICE "\",\"train\":{\"epochs\":4," \
+    "\"record\":{\"probe\":" LONG_PROBE ",\"probe_images\":2}," \
+    "\"device\":\"" DEVICE "\",\"train\":{\"epochs\":4," \
     "\"batch\":2,\"optimizer\":\"adam\",\"lr\":0.001}," \
     "\"checkpoint\":{\"initial\":true}}"
 
