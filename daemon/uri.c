@@ -126,7 +126,7 @@ static int item_names(const char *item, size_t len, const char *type,
     while (range < len && !strchr("; \t", item[range]))
         range++;
     *weight = 1;
-    for (size_t i = range; i + 2 < len; i++)
+    for (size_t i = range + 1; i + 2 < len; i++)
         if (strchr("; \t", item[i - 1]) && strchr("qQ", item[i]) &&
             item[i + 1] == '=')
             *weight = strtod(item + i + 2, NULL);

@@ -207,6 +207,10 @@ static void accept_headers_are_understood(void **state)
         { "application/json;Q=0", "application/json", 0 },
         { "application/jsonx", "application/json", 0 },
         { ",,", "application/json", 0 },
+        { ";", "application/json", 0 },
+        { ";!\n", "application/json", 0 },
+        { ";q=1", "application/json", 0 },
+        { ", ;q=0, */*", "application/json", 1 },
     };
 
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++)
