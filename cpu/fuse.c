@@ -29,25 +29,11 @@ static bool tapped(const struct graph *g, val v, enum side side)
     return false;
 }
 
-// The one node that reads v, or -1 when there are more.
-static int only_reader(const struct graph *g, val v)
-{
-    int reader = -1, n = 0;
-
-    for (int i = 0; i < g->n_nodes; i++)
-        for (int k = 0; k < MAX_IN; k++)
-            if (g->nodes[i].in[k] == v) {
-                reader = i;
-                n++;
-            }
-    return n == 1 ? reader : -1;
-}
-
 // The relu that node i takes along, or -1.
 static int relu_behind(const struct graph *g, int i)
 {
     val v = g->nodes[i].out;
-    int reader = only_reader(g, v);
+    int reader = graph_only_reader(g, v);
 
     if (g->nodes[i].op != OP_NORM && g->nodes[i].op != OP_ADD)
         return -1;

@@ -9,7 +9,7 @@
 #pragma once
 #include "cpu/dnn.h"
 #include "cpu/loop.h"
-#include "model/backend.h"
+#include "model/ring.h"
 #include "model/schedule.h"
 
 struct cpu_plan;
@@ -61,11 +61,6 @@ struct cpu_tensor {
     struct cpu_tensor *next;
 };
 
-struct done {                           // a step that waits to be collected
-    struct result result;               // its taps are owned
-    enum mode     mode;
-};
-
 struct cpu_plan {
     struct plan         base;           // first: the seam hands out this
     struct dnn          dnn;
@@ -82,12 +77,7 @@ struct cpu_plan {
     size_t              room_bytes[ROOM_COUNT], stage_bytes;
     void               *block[ROOM_COUNT], *scratchpad;
     struct tap_plan    *taps;
-    const char         *too_small;      // norm that sees one value a channel
-                                        // and cannot train; or NULL
-
-    struct slot        *slots;
-    struct done        *done;           // ring of opts.slots
-    int                 oldest, waiting;
+    struct ring         ring;           // slots, and results that wait
 
     // Of the step in progress.
     const struct slot  *now;

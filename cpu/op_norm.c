@@ -78,8 +78,6 @@ static void norm_setup(struct cpu_plan *p, struct group *g)
     struct state *st = g->state = xcalloc(1, sizeof *st);
     struct tensor *workspace = NULL;
 
-    if ((int64_t)s.n * s.h * s.w == 1)
-        p->too_small = p->base.graph->values[n->out].name;
     st->mean = plan_tensor(p, vector, ROOM_KEEP);
     st->var = plan_tensor(p, vector, ROOM_KEEP);
     st->running_mean = vector_of(p, n->param[MEAN]);

@@ -14,8 +14,9 @@
 #include "cpu/store.h"
 #include "cpu/tap.h"
 #include "model/arena.h"
+#include "model/plan.h"
 
-enum { ALIGN = 64, MAX_THREADS = 1024, MAX_SLOTS = 1024 };
+enum { ALIGN = 64, MAX_THREADS = 1024 };
 
 static struct cpu_plan *of(struct plan *p)
 {
@@ -129,41 +130,13 @@ static int alloc_memory(struct cpu_plan *p, struct error *err)
 
 // ---- compile, destroy ----------------------------------------------------
 
-static void slots_new(struct cpu_plan *p)
-{
-    const struct graph *g = p->base.graph;
-    size_t n = (size_t)graph_shape(g, g->input).n;
-    size_t slots = (size_t)p->base.opts.slots;
-
-    p->slots = xcalloc(slots, sizeof *p->slots);
-    p->done = xcalloc(slots, sizeof *p->done);
-    for (size_t i = 0; i < slots; i++) {
-        p->slots[i].index = xcalloc(n, sizeof(int32_t));
-        p->slots[i].pixels = xcalloc((size_t)graph_elements(g, g->input), 1);
-        p->slots[i].labels = xcalloc(n, sizeof(int32_t));
-        p->done[i].result.taps = xcalloc((size_t)g->n_taps, sizeof(double));
-    }
-}
-
-static void slots_free(struct cpu_plan *p)
-{
-    for (int i = 0; p->slots && i < p->base.opts.slots; i++) {
-        free(p->slots[i].index);
-        free(p->slots[i].pixels);
-        free(p->slots[i].labels);
-        free(p->done[i].result.taps);
-    }
-    free(p->slots);
-    free(p->done);
-}
-
 static void cpu_destroy(struct plan *plan)
 {
     struct cpu_plan *p = of(plan);
 
     if (!p)
         return;
-    slots_free(p);
+    ring_close(&p->ring);
     tap_free(p->taps);
     while (p->tensors) {
         struct cpu_tensor *t = p->tensors;
@@ -189,25 +162,18 @@ static void cpu_destroy(struct plan *plan)
     free(p);
 }
 
-static int check_opts(const struct plan_opts *o, struct plan *share,
-                      struct error *err)
+static int check_opts(const struct plan_opts *o, struct error *err)
 {
     if (o->device != 0)
         return fail(err, ERR_USAGE, "device is %d, the cpu backend has only 0",
                     o->device);
-    if (o->slots < 1 || o->slots > MAX_SLOTS)
-        return fail(err, ERR_USAGE, "slots is %d, must be 1 to %d", o->slots,
-                    MAX_SLOTS);
     if (o->threads < 0 || o->threads > MAX_THREADS)
         return fail(err, ERR_USAGE, "threads is %d, must be 0 (all cores) to "
                     "%d", o->threads, MAX_THREADS);
     if (o->precision != PREC_F32)
         return fail(err, ERR_SPEC, "the cpu backend computes in f32, not in "
                     "%s", o->precision == PREC_BF16 ? "bf16" : "tf32");
-    if (share && share->backend != &backend_cpu)
-        return fail(err, ERR_USAGE, "cannot share the parameters of a plan "
-                    "for %s", share->backend->name);
-    return 0;
+    return plan_check_slots(o, err);
 }
 
 // Threads wait for each other twice a node. Where there is hardly anything to
@@ -266,11 +232,11 @@ static int cpu_compile(const struct graph *g, const struct plan_opts *o,
                        struct plan *share, struct plan **out,
                        struct error *err)
 {
-    int rc = check_opts(o, share, err);
+    int rc = check_opts(o, err);
 
     *out = NULL;
-    if (!rc && share)
-        rc = store_fits(g, share->graph, err);
+    if (!rc)
+        rc = plan_check_share(&backend_cpu, g, share, err);
     if (rc)
         return rc;
     struct cpu_plan *p = xcalloc(1, sizeof *p);
@@ -295,33 +261,22 @@ static int cpu_compile(const struct graph *g, const struct plan_opts *o,
         return rc;
     }
     p->taps = tap_new(p);
-    slots_new(p);
+    ring_open(&p->ring, &p->base);
     *out = &p->base;
     return 0;
 }
 
 // ---- values across the seam ----------------------------------------------
 
-static int check_value(const struct plan *p, val v, struct error *err)
-{
-    if (v < 0 || v >= p->graph->n_values)
-        return fail(err, ERR_USAGE, "value %d of a network with %d", v,
-                    p->graph->n_values);
-    return 0;
-}
-
 static int cpu_write(struct plan *plan, val v, enum side side,
                      const float *src, struct error *err)
 {
     struct cpu_plan *p = of(plan);
     float *to;
-    int rc = check_value(plan, v, err);
+    int rc = plan_check_write(plan, v, side, err);
 
     if (rc)
         return rc;
-    if (plan->graph->values[v].role == ROLE_ACT || side == SIDE_GRAD)
-        return fail(err, ERR_USAGE, "%s is computed, not written",
-                    plan->graph->values[v].name);
     rc = store_find(p->store, plan->graph, v, side, &to, err);
     if (rc)
         return rc;
@@ -333,19 +288,17 @@ static int read_act(struct cpu_plan *p, val v, enum side side, float *dst,
                     struct error *err)
 {
     const struct graph *g = p->base.graph;
-    bool logits = v == g->logits && side == SIDE_VALUE;
     const struct tensor *t = side == SIDE_VALUE ? p->value[v] : p->grad[v];
+    int rc = plan_check_kept(&p->base, v, side, err);
 
-    if (!p->base.opts.keep_all && !logits)
-        return fail(err, ERR_STATE, "%s: only the logits can be read without "
-                    "keep_all", g->values[v].name);
+    if (rc)
+        return rc;
     if (side == SIDE_GRAD && v == g->loss) {
         *dst = 1;
         return 0;
     }
     if (side > SIDE_GRAD || !t)
-        return fail(err, ERR_USAGE, "%s has no %s", g->values[v].name,
-                    side > SIDE_GRAD ? "optimizer state" : "gradient");
+        return plan_lacks(g, v, side, err);
     return dnn_copy(&p->dnn, t->layout, t->data, dnn_plain_as(t->layout), dst,
                     err);
 }
@@ -355,7 +308,7 @@ static int cpu_read(struct plan *plan, val v, enum side side, float *dst,
 {
     struct cpu_plan *p = of(plan);
     float *from;
-    int rc = check_value(plan, v, err);
+    int rc = plan_check_value(plan, v, err);
 
     if (rc)
         return rc;
@@ -377,7 +330,7 @@ static int cpu_reside(struct plan *plan, const struct images *im,
 
 static struct slot *cpu_slot(struct plan *plan, int i)
 {
-    return &of(plan)->slots[i];
+    return &of(plan)->ring.slots[i];
 }
 
 static int64_t cpu_steps(const struct plan *plan)

@@ -2,11 +2,11 @@
  * update of a group's parameters once its backward stage is over. */
 #include "cpu/step.h"
 
-#include <string.h>
 #include <omp.h>
 #include "common/clock.h"
 #include "cpu/optim.h"
 #include "cpu/tap.h"
+#include "model/plan.h"
 
 static void run_stage(struct cpu_plan *p, int stage)
 {
@@ -37,43 +37,18 @@ static void run_stages(struct cpu_plan *p, double lr)
         optim_end(p->store);
 }
 
-static int check_slot(const struct cpu_plan *p, int slot, enum mode mode,
-                      struct error *err)
-{
-    const struct graph *g = p->base.graph;
-    int slots = p->base.opts.slots, classes = graph_shape(g, g->logits).c;
-
-    if (slot < 0 || slot >= slots)
-        return fail(err, ERR_USAGE, "slot %d of a plan with %d", slot, slots);
-    if (p->waiting == slots)
-        return fail(err, ERR_STATE, "%d steps wait to be collected", slots);
-    if (mode != MODE_EVAL && p->too_small)
-        return fail(err, ERR_SPEC, "%s: cannot train on one value per channel "
-                    "(a batch of 1 image of 1 x 1)", p->too_small);
-    for (int i = 0; i < graph_shape(g, g->input).n; i++) {
-        int32_t label = p->slots[slot].labels[i];
-
-        if (label < -1 || label >= classes)
-            return fail(err, ERR_USAGE, "label %d of image %d, must be 0 to "
-                        "%d, or -1 for padding", label, i, classes - 1);
-    }
-    return 0;
-}
-
 int step_submit(struct plan *plan, int slot, enum mode mode, double lr,
                 struct error *err)
 {
     struct cpu_plan *p = (struct cpu_plan *)plan;
     double start = clock_seconds();
-    int rc = check_slot(p, slot, mode, err);
+    int rc = plan_check_step(plan, slot, p->ring.waiting, mode, err);
 
     if (rc)
         return rc;
-    p->now = &p->slots[slot];
+    p->now = &p->ring.slots[slot];
     p->mode = mode;
-    struct done *done = &p->done[(p->oldest + p->waiting) % plan->opts.slots];
-    done->mode = mode;
-    p->result = &done->result;
+    p->result = ring_next(&p->ring, mode);
     p->result->tap_millis = 0;
     p->lost = false;
 
@@ -84,24 +59,11 @@ int step_submit(struct plan *plan, int slot, enum mode mode, double lr,
     if (p->dnn.err.code)
         return fail(err, p->dnn.err.code, "%s", p->dnn.err.text);
     p->result->millis = (float)(1e3 * (clock_seconds() - start));
-    p->waiting++;
+    ring_push(&p->ring);
     return 0;
 }
 
 int step_collect(struct plan *plan, struct result *out, struct error *err)
 {
-    struct cpu_plan *p = (struct cpu_plan *)plan;
-    const struct done *done = &p->done[p->oldest];
-    double *taps = out->taps;
-
-    if (!p->waiting)
-        return fail(err, ERR_STATE, "no step waits to be collected");
-    if (taps && done->mode != MODE_EVAL)
-        memcpy(taps, done->result.taps,
-               (size_t)plan->graph->n_taps * sizeof *taps);
-    *out = done->result;
-    out->taps = taps;
-    p->oldest = (p->oldest + 1) % plan->opts.slots;
-    p->waiting--;
-    return 0;
+    return ring_collect(&((struct cpu_plan *)plan)->ring, out, err);
 }

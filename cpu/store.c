@@ -3,9 +3,9 @@
 
 #include <stdint.h>
 #include <stdlib.h>
-#include <string.h>
 #include "common/mem.h"
 #include "cpu/machine.h"
+#include "model/plan.h"
 
 enum { ALIGN = 64 };                    // a cache line, a vector register
 
@@ -106,39 +106,15 @@ size_t store_piece(const struct store *s, const struct node *n, size_t *from)
 int store_find(const struct store *s, const struct graph *g, val v,
                enum side side, float **out, struct error *err)
 {
-    static const struct { enum store_block block; const char *name; } sides[] =
-    {   [SIDE_VALUE]  = { BLOCK_WEIGHT, "value" },
-        [SIDE_GRAD]   = { BLOCK_GRAD, "gradient" },
-        [SIDE_OPTIM]  = { BLOCK_OPTIM, "optimizer state" },
-        [SIDE_OPTIM2] = { BLOCK_OPTIM2, "second moment" } };
+    static const enum store_block blocks[] = {
+        [SIDE_VALUE] = BLOCK_WEIGHT, [SIDE_GRAD] = BLOCK_GRAD,
+        [SIDE_OPTIM] = BLOCK_OPTIM, [SIDE_OPTIM2] = BLOCK_OPTIM2 };
     const struct stored *row = &s->rows[v];
     bool param = row->room == ROOM_WEIGHT;
-    enum store_block block = param ? sides[side].block : BLOCK_STATE;
+    enum store_block block = param ? blocks[side] : BLOCK_STATE;
 
     if ((!param && side != SIDE_VALUE) || row->offset >= s->bytes[block])
-        return fail(err, ERR_USAGE, "%s has no %s", g->values[v].name,
-                    sides[side].name);
+        return plan_lacks(g, v, side, err);
     *out = (float *)((char *)s->block[block] + row->offset);
-    return 0;
-}
-
-int store_fits(const struct graph *g, const struct graph *owner,
-               struct error *err)
-{
-    if (g->n_values != owner->n_values)
-        return fail(err, ERR_USAGE, "cannot share the parameters of another "
-                    "network: it has %d values, this one %d",
-                    owner->n_values, g->n_values);
-    for (val v = 0; v < g->n_values; v++) {
-        const struct value *a = &g->values[v], *b = &owner->values[v];
-        bool fits = a->role == b->role && a->used == b->used;
-
-        if (fits && a->role != ROLE_ACT)
-            fits = memcmp(&a->shape, &b->shape, sizeof a->shape) == 0;
-        if (!fits)
-            return fail(err, ERR_USAGE, "cannot share the parameters of "
-                        "another network: its %s is not this one's %s",
-                        b->name, a->name);
-    }
     return 0;
 }

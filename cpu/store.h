@@ -47,6 +47,3 @@ size_t store_piece(const struct store *s, const struct node *n, size_t *from);
 // Where a side of a stored value lies, or an error that names what is missing.
 int store_find(const struct store *s, const struct graph *g, val v,
                enum side side, float **out, struct error *err);
-// Whether g is the network of owner at another batch size.
-int store_fits(const struct graph *g, const struct graph *owner,
-               struct error *err);

@@ -20,23 +20,10 @@ static bool tapped(const struct graph *g, val v)
     return false;
 }
 
-int plan_only_reader(const struct graph *g, val v)
-{
-    int reader = -1, n = 0;
-
-    for (int i = 0; i < g->n_nodes; i++)
-        for (int k = 0; k < MAX_IN; k++)
-            if (g->nodes[i].in[k] == v) {
-                reader = i;
-                n++;
-            }
-    return n == 1 ? reader : -1;
-}
-
 // The node of this kind behind node i that may be fused to it, or -1.
 static int behind(const struct graph *g, int i, enum op op)
 {
-    int reader = plan_only_reader(g, g->nodes[i].out);
+    int reader = graph_only_reader(g, g->nodes[i].out);
 
     return reader >= 0 && g->nodes[reader].op == op &&
            !tapped(g, g->nodes[i].out) ? reader : -1;

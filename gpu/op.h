@@ -84,8 +84,6 @@ struct gpu_plan {
     struct tap_plan *taps;
     struct feed     *feed;              // slots, images, results
     struct steps    *steps;             // what is on its way
-    const char      *too_small;         // norm that sees one value a channel
-                                        // and cannot train; or NULL
     struct error     err;               // first mistake; code 0 = none
 
     // Of the step that is being captured.
@@ -117,8 +115,6 @@ void plan_counters(struct gpu_plan *p, int n);          // at least as many
 
 const struct node *plan_node(const struct gpu_plan *p, const struct group *g);
 bool plan_adds(const struct gpu_plan *p, const struct group *g, int k);
-// The one node that reads v, or -1 when there are more.
-int  plan_only_reader(const struct graph *g, val v);
 struct grid plan_grid(const struct buffer *b);
 static inline void *data_of(const struct buffer *b)
 {

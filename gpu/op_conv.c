@@ -47,7 +47,7 @@ static bool choose_stats(struct gpu_plan *p, struct group *g)
     struct state *st = g->state;
     struct dnn_conv at = shape_of(p, g, DNN_FORWARD);
     const struct dnn_plan *plan = NULL;
-    int reader = plan_only_reader(graph, g->out);
+    int reader = graph_only_reader(graph, g->out);
 
     if (p->err.code || at.elem != ELEM_BF16 || reader < 0 ||
         graph->nodes[reader].op != OP_NORM || plan_node(p, g)->at.conv.bias)

@@ -22,8 +22,6 @@ static void norm_setup(struct gpu_plan *p, struct group *g)
     struct state *st = g->state = xcalloc(1, sizeof *st);
     size_t vector = (size_t)x->c * sizeof(float);
 
-    if (grid.rows == 1)
-        p->too_small = graph->values[plan_node(p, g)->out].name;
     plan_output(p, g);
     st->mean = plan_bytes(p, vector, ROOM_KEEP);
     st->var = plan_bytes(p, vector, ROOM_KEEP);
@@ -35,7 +33,7 @@ static void norm_setup(struct gpu_plan *p, struct group *g)
         st->mask = plan_bytes(p, kernel_mask_bytes(grid), ROOM_KEEP);
     // Only when nobody else adds to this gradient is it whole by then.
     st->tap = -1;
-    if (p->grad[g->in[0]] && plan_only_reader(graph, g->in[0]) == g->first)
+    if (p->grad[g->in[0]] && graph_only_reader(graph, g->in[0]) == g->first)
         st->tap = tap_claim(p, g->in[0], SIDE_GRAD, kernel_squares(grid));
 }
 

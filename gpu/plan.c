@@ -14,8 +14,9 @@
 #include "gpu/step.h"
 #include "gpu/tap.h"
 #include "model/arena.h"
+#include "model/plan.h"
 
-enum { ALIGN = 256, MAX_SLOTS = 1024, LEAST_MAJOR = 8 };
+enum { ALIGN = 256, LEAST_MAJOR = 8 };
 
 // The module's one name; all others stay inside.
 extern const struct backend backend_cuda;
@@ -185,15 +186,15 @@ static void gpu_destroy(struct plan *plan)
     free(p);
 }
 
-static int check_opts(const struct plan_opts *o, struct plan *share,
-                      struct error *err)
+static int check_opts(const struct graph *g, const struct plan_opts *o,
+                      const struct plan *share, struct error *err)
 {
-    if (o->slots < 1 || o->slots > MAX_SLOTS)
-        return fail(err, ERR_USAGE, "slots is %d, must be 1 to %d", o->slots,
-                    MAX_SLOTS);
-    if (share && share->backend != &backend_cuda)
-        return fail(err, ERR_USAGE, "cannot share the parameters of a plan "
-                    "for %s", share->backend->name);
+    int rc = plan_check_slots(o, err);
+
+    if (!rc)
+        rc = plan_check_share(&backend_cuda, g, share, err);
+    if (rc)
+        return rc;
     if (share && (share->opts.device != o->device ||
                   share->opts.precision != o->precision))
         return fail(err, ERR_USAGE, "cannot share the parameters of a plan on "
@@ -258,11 +259,9 @@ static int gpu_compile(const struct graph *g, const struct plan_opts *o,
                        struct plan *share, struct plan **out,
                        struct error *err)
 {
-    int rc = check_opts(o, share, err);
+    int rc = check_opts(g, o, share, err);
 
     *out = NULL;
-    if (!rc && share)
-        rc = store_fits(g, share->graph, err);
     if (rc)
         return rc;
     struct gpu_plan *p = xcalloc(1, sizeof *p);
@@ -277,44 +276,30 @@ static int gpu_compile(const struct graph *g, const struct plan_opts *o,
 
 // ---- values across the seam -------------------------------------------------
 
-static int check_value(const struct plan *p, val v, struct error *err)
-{
-    if (v < 0 || v >= p->graph->n_values)
-        return fail(err, ERR_USAGE, "value %d of a network with %d", v,
-                    p->graph->n_values);
-    return 0;
-}
-
 static int gpu_write(struct plan *plan, val v, enum side side,
                      const float *src, struct error *err)
 {
-    int rc = check_value(plan, v, err);
+    int rc = plan_check_write(plan, v, side, err);
 
-    if (rc)
-        return rc;
-    if (plan->graph->values[v].role == ROLE_ACT || side == SIDE_GRAD)
-        return fail(err, ERR_USAGE, "%s is computed, not written",
-                    plan->graph->values[v].name);
-    return store_write(of(plan)->store, plan->graph, v, side, src, err);
+    return rc ? rc : store_write(of(plan)->store, plan->graph, v, side, src,
+                                 err);
 }
 
 static int read_act(struct gpu_plan *p, val v, enum side side, float *dst,
                     struct error *err)
 {
     const struct graph *g = p->base.graph;
-    bool logits = v == g->logits && side == SIDE_VALUE;
     const struct buffer *b = side == SIDE_VALUE ? p->value[v] : p->grad[v];
+    int rc = plan_check_kept(&p->base, v, side, err);
 
-    if (!p->base.opts.keep_all && !logits)
-        return fail(err, ERR_STATE, "%s: only the logits can be read without "
-                    "keep_all", g->values[v].name);
+    if (rc)
+        return rc;
     if (side <= SIDE_GRAD && v == g->loss) {
         *dst = side == SIDE_GRAD ? 1 : (float)step_loss(p);
         return 0;
     }
     if (side > SIDE_GRAD || !b)
-        return fail(err, ERR_USAGE, "%s has no %s", g->values[v].name,
-                    side > SIDE_GRAD ? "optimizer state" : "gradient");
+        return plan_lacks(g, v, side, err);
     return store_fetch(p->store, b->data, (struct layout){ b->elem, b->shape.n,
         b->shape.c, b->c, (size_t)b->shape.h * (size_t)b->shape.w }, dst, err);
 }
@@ -322,7 +307,7 @@ static int read_act(struct gpu_plan *p, val v, enum side side, float *dst,
 static int gpu_read(struct plan *plan, val v, enum side side, float *dst,
                     struct error *err)
 {
-    int rc = check_value(plan, v, err);
+    int rc = plan_check_value(plan, v, err);
 
     if (rc)
         return rc;

@@ -10,6 +10,7 @@
 #include "gpu/feed.h"
 #include "gpu/optim.h"
 #include "gpu/tap.h"
+#include "model/plan.h"
 
 struct waiting { int slot; enum mode mode; };
 
@@ -48,21 +49,6 @@ static bool on_its_way(const struct gpu_plan *p, int slot)
     return false;
 }
 
-static int check_labels(const struct gpu_plan *p, int slot, struct error *err)
-{
-    const struct graph *g = p->base.graph;
-    int classes = graph_shape(g, g->logits).c;
-
-    for (int i = 0; i < graph_shape(g, g->input).n; i++) {
-        int32_t label = feed_slot(p, slot)->labels[i];
-
-        if (label < -1 || label >= classes)
-            return fail(err, ERR_USAGE, "label %d of image %d, must be 0 to "
-                        "%d, or -1 for padding", label, i, classes - 1);
-    }
-    return 0;
-}
-
 // An index out of range would read another's memory.
 static int check_images(const struct gpu_plan *p, int slot, enum source source,
                         struct error *err)
@@ -85,21 +71,14 @@ static int check_images(const struct gpu_plan *p, int slot, enum source source,
     return 0;
 }
 
-static int check_slot(const struct gpu_plan *p, int slot, enum mode mode,
+static int check_slot(struct gpu_plan *p, int slot, enum mode mode,
                       struct error *err)
 {
-    int slots = p->base.opts.slots;
+    int rc = plan_check_step(&p->base, slot, p->steps->n, mode, err);
 
-    if (slot < 0 || slot >= slots)
-        return fail(err, ERR_USAGE, "slot %d of a plan with %d", slot, slots);
-    if (p->steps->n == slots)
-        return fail(err, ERR_STATE, "%d steps wait to be collected", slots);
-    if (on_its_way(p, slot))
-        return fail(err, ERR_STATE, "slot %d waits to be collected", slot);
-    if (mode != MODE_EVAL && p->too_small)
-        return fail(err, ERR_SPEC, "%s: cannot train on one value per channel "
-                    "(a batch of 1 image of 1 x 1)", p->too_small);
-    return check_labels(p, slot, err);
+    if (!rc && on_its_way(p, slot))
+        rc = fail(err, ERR_STATE, "slot %d waits to be collected", slot);
+    return rc;
 }
 
 int step_submit(struct gpu_plan *p, int slot, enum mode mode, double lr,

@@ -5,6 +5,7 @@
 #include <string.h>
 #include "common/mem.h"
 #include "gpu/check.h"
+#include "model/plan.h"
 
 enum { ALIGN = 64 };                    // numbers; 128 bytes in bf16
 
@@ -220,8 +221,6 @@ static int find(const struct store *s, const struct graph *g, val v,
                 enum side side, struct layout *l, void **out,
                 struct error *err)
 {
-    static const char *const names[] = { "value", "gradient",
-        "optimizer state", "second moment" };
     const struct value *row = &g->values[v];
     float *const blocks[] = { s->w, NULL, s->m, s->v };
 
@@ -235,9 +234,7 @@ static int find(const struct store *s, const struct graph *g, val v,
     } else if (side != SIDE_GRAD && row->role == ROLE_PARAM && blocks[side]) {
         *out = blocks[side] + s->rows[v].offset;
     }
-    if (!*out)
-        return fail(err, ERR_USAGE, "%s has no %s", row->name, names[side]);
-    return 0;
+    return *out ? 0 : plan_lacks(g, v, side, err);
 }
 
 static size_t outside_bytes(struct layout l)
@@ -293,25 +290,4 @@ int store_read(struct store *s, const struct graph *g, val v, enum side side,
     int rc = find(s, g, v, side, &l, &from, err);
 
     return rc ? rc : store_fetch(s, from, l, dst, err);
-}
-
-int store_fits(const struct graph *g, const struct graph *owner,
-               struct error *err)
-{
-    if (g->n_values != owner->n_values)
-        return fail(err, ERR_USAGE, "cannot share the parameters of another "
-                    "network: it has %d values, this one %d",
-                    owner->n_values, g->n_values);
-    for (val v = 0; v < g->n_values; v++) {
-        const struct value *a = &g->values[v], *b = &owner->values[v];
-        bool fits = a->role == b->role && a->used == b->used;
-
-        if (fits && a->role != ROLE_ACT)
-            fits = memcmp(&a->shape, &b->shape, sizeof a->shape) == 0;
-        if (!fits)
-            return fail(err, ERR_USAGE, "cannot share the parameters of "
-                        "another network: its %s is not this one's %s",
-                        b->name, a->name);
-    }
-    return 0;
 }

@@ -65,6 +65,3 @@ int store_read(struct store *s, const struct graph *g, val v, enum side side,
 // Any device tensor to the host, through the staging buffer.
 int store_fetch(struct store *s, const void *x, struct layout l, float *dst,
                 struct error *err);
-// Whether g is the network of owner at another batch size.
-int store_fits(const struct graph *g, const struct graph *owner,
-               struct error *err);

@@ -102,6 +102,19 @@ bool graph_is_layer(const struct graph *g, int node)
     return g->nodes[node].op == OP_CONV || g->nodes[node].op == OP_LINEAR;
 }
 
+int graph_only_reader(const struct graph *g, val v)
+{
+    int reader = -1, n = 0;
+
+    for (int i = 0; i < g->n_nodes; i++)
+        for (int k = 0; k < MAX_IN; k++)
+            if (g->nodes[i].in[k] == v) {
+                reader = i;
+                n++;
+            }
+    return n == 1 ? reader : -1;
+}
+
 bool graph_is_linear(const struct graph *g, int node)
 {
     const struct node *n = &g->nodes[node];

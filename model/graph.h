@@ -118,6 +118,9 @@ void graph_tap_as(struct graph *g, val v, enum measure measure);    // no NORM
 // Nodes whose output is a layer people name: convolutions and linears.
 bool graph_is_layer(const struct graph *g, int node);
 
+// The one node that reads v, or -1 when there are none or more.
+int graph_only_reader(const struct graph *g, val v);
+
 // Whether it is a linear layer; one of a whole image is a convolution here.
 bool graph_is_linear(const struct graph *g, int node);
 

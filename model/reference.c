@@ -11,14 +11,11 @@
 
 #include "common/clock.h"
 #include "common/mem.h"
+#include "model/plan.h"
 #include "model/reference_ops.h"
+#include "model/ring.h"
 
 enum { SIDES = SIDE_OPTIM2 + 1 };
-
-struct done {                           // a step that waits to be collected
-    struct result result;               // its taps are owned
-    enum mode     mode;
-};
 
 struct reference {
     struct plan       plan;             // first: the seam hands out this
@@ -26,9 +23,7 @@ struct reference {
                                         // they are shared with
     int64_t           steps;            // the owner's counts
     double          **side[SIDES];      // by val; NULL where there is none
-    struct slot      *slots;
-    struct done      *done;             // ring of slots
-    int               oldest, waiting;  // in done
+    struct ring       ring;
 };
 
 static struct reference *of(struct plan *plan)
@@ -146,78 +141,33 @@ static void step(struct reference *r, struct pass *p, double rate,
     out->tap_millis = (float)(1e3 * (tap_end - tap_start));
 }
 
-static int check_labels(const struct graph *g, const int32_t *labels,
-                        struct error *err)
-{
-    int classes = graph_shape(g, g->logits).c;
-
-    for (int i = 0; i < graph_shape(g, g->input).n; i++)
-        if (labels[i] < -1 || labels[i] >= classes)
-            return fail(err, ERR_USAGE, "label %d of image %d, must be 0 to "
-                        "%d, or -1 for padding", labels[i], i, classes - 1);
-    return 0;
-}
-
-// A single value has no variance to normalise by.
-static int check_norms(const struct graph *g, struct error *err)
-{
-    for (int i = 0; i < g->n_nodes; i++) {
-        struct shape s = graph_shape(g, g->nodes[i].out);
-        if (g->nodes[i].op == OP_NORM && (int64_t)s.n * s.h * s.w == 1)
-            return fail(err, ERR_SPEC, "%s: cannot train on one value per "
-                        "channel (a batch of 1 image of 1 x 1)",
-                        g->values[g->nodes[i].out].name);
-    }
-    return 0;
-}
-
 static int reference_submit(struct plan *plan, int slot, enum mode mode,
                             double rate, struct error *err)
 {
     struct reference *r = of(plan);
-    int slots = plan->opts.slots, rc;
+    int rc = plan_check_step(plan, slot, r->ring.waiting, mode, err);
 
-    if (slot < 0 || slot >= slots)
-        return fail(err, ERR_USAGE, "slot %d of a plan with %d", slot, slots);
-    if (r->waiting == slots)
-        return fail(err, ERR_STATE, "%d steps wait to be collected", slots);
-    if ((rc = check_labels(plan->graph, r->slots[slot].labels, err)) ||
-        (mode != MODE_EVAL && (rc = check_norms(plan->graph, err))))
+    if (rc)
         return rc;
-
-    struct done *done = &r->done[(r->oldest + r->waiting++) % slots];
     struct pass p = {
-        .graph = plan->graph, .slot = &r->slots[slot], .mode = mode,
+        .graph = plan->graph, .slot = &r->ring.slots[slot], .mode = mode,
         .value = r->side[SIDE_VALUE], .grad = r->side[SIDE_GRAD],
         .threads = plan->opts.threads,
     };
-    done->mode = mode;
-    step(r, &p, rate, &done->result);
+    step(r, &p, rate, ring_next(&r->ring, mode));
+    ring_push(&r->ring);
     return 0;
 }
 
 static int reference_collect(struct plan *plan, struct result *out,
                              struct error *err)
 {
-    struct reference *r = of(plan);
-    const struct done *done = &r->done[r->oldest];
-    double *taps = out->taps;
-
-    if (!r->waiting)
-        return fail(err, ERR_STATE, "no step waits to be collected");
-    r->oldest = (r->oldest + 1) % plan->opts.slots;
-    r->waiting--;
-    if (taps && done->mode != MODE_EVAL)
-        memcpy(taps, done->result.taps,
-               (size_t)plan->graph->n_taps * sizeof *taps);
-    *out = done->result;
-    out->taps = taps;
-    return 0;
+    return ring_collect(&of(plan)->ring, out, err);
 }
 
 static struct slot *reference_slot(struct plan *plan, int i)
 {
-    return &of(plan)->slots[i];
+    return &of(plan)->ring.slots[i];
 }
 
 static int reference_reside(struct plan *plan, const struct images *im,
@@ -232,30 +182,21 @@ static int reference_reside(struct plan *plan, const struct images *im,
 static int find_side(struct plan *plan, val v, enum side side, double **out,
                      struct error *err)
 {
-    static const char *const names[SIDES] = {
-        "value", "gradient", "optimizer state", "second moment" };
-    const struct graph *g = plan->graph;
+    int rc = plan_check_value(plan, v, err);
 
-    if (v < 0 || v >= g->n_values)
-        return fail(err, ERR_USAGE, "value %d of a network with %d", v,
-                    g->n_values);
+    if (rc)
+        return rc;
     *out = of(plan)->side[side][v];
-    if (!*out)
-        return fail(err, ERR_USAGE, "%s has no %s", g->values[v].name,
-                    names[side]);
-    return 0;
+    return *out ? 0 : plan_lacks(plan->graph, v, side, err);
 }
 
 // As find_side(), of what a caller may write.
 static int find_writable(struct plan *plan, val v, enum side side,
                          double **out, struct error *err)
 {
-    int rc = find_side(plan, v, side, out, err);
+    int rc = plan_check_write(plan, v, side, err);
 
-    if (!rc && (plan->graph->values[v].role == ROLE_ACT || side == SIDE_GRAD))
-        rc = fail(err, ERR_USAGE, "%s is computed, not written",
-                  plan->graph->values[v].name);
-    return rc;
+    return rc ? rc : find_side(plan, v, side, out, err);
 }
 
 static int reference_write(struct plan *plan, val v, enum side side,
@@ -326,14 +267,7 @@ static void reference_destroy(struct plan *plan)
                 free(r->side[side][v]);
         free(r->side[side]);
     }
-    for (int i = 0; i < plan->opts.slots; i++) {
-        free(r->slots[i].index);
-        free(r->slots[i].pixels);
-        free(r->slots[i].labels);
-        free(r->done[i].result.taps);
-    }
-    free(r->slots);
-    free(r->done);
+    ring_close(&r->ring);
     free(r);
 }
 
@@ -367,54 +301,17 @@ static int lay_value(struct reference *r, val v, struct error *err)
     return 0;
 }
 
-static void lay_slots(struct reference *r)
-{
-    const struct graph *g = r->plan.graph;
-    size_t n = (size_t)graph_shape(g, g->input).n;
-    size_t slots = (size_t)r->plan.opts.slots;
-
-    r->slots = xcalloc(slots, sizeof *r->slots);
-    r->done = xcalloc(slots, sizeof *r->done);
-    for (size_t i = 0; i < slots; i++) {
-        r->slots[i].index = xcalloc(n, sizeof(int32_t));
-        r->slots[i].pixels = xcalloc((size_t)graph_elements(g, g->input), 1);
-        r->slots[i].labels = xcalloc(n, sizeof(int32_t));
-        r->done[i].result.taps = xcalloc((size_t)g->n_taps, sizeof(double));
-    }
-}
-
-// The same network at another batch size has the same weights in the same rows.
-static int check_share(const struct graph *g, const struct graph *owner,
-                       struct error *err)
-{
-    if (g->n_values != owner->n_values)
-        return fail(err, ERR_USAGE, "cannot share the weights of another "
-                    "network: it has %d values, this one %d", owner->n_values,
-                    g->n_values);
-    for (val v = 0; v < g->n_values; v++) {
-        const struct value *a = &g->values[v], *b = &owner->values[v];
-        if (a->role != b->role || a->needs_grad != b->needs_grad ||
-            (a->role != ROLE_ACT &&
-             graph_elements(g, v) != graph_elements(owner, v)))
-            return fail(err, ERR_USAGE, "cannot share the weights of another "
-                        "network: its %s is not this one's %s", b->name,
-                        a->name);
-    }
-    return 0;
-}
-
 static int reference_compile(const struct graph *g, const struct plan_opts *o,
                              struct plan *share, struct plan **out,
                              struct error *err)
 {
-    int rc = 0;
+    int rc = plan_check_slots(o, err);
 
     *out = NULL;
-    if (o->slots < 1)
-        return fail(err, ERR_USAGE, "slots is %d, must be 1 or more", o->slots);
-    if (share && (rc = check_share(g, share->graph, err)))
+    if (!rc)
+        rc = plan_check_share(&backend_reference, g, share, err);
+    if (rc)
         return rc;
-
     struct reference *r = xcalloc(1, sizeof *r);
     r->plan = (struct plan){ &backend_reference, g, *o, 0 };
     if (o->threads < 1)
@@ -422,7 +319,7 @@ static int reference_compile(const struct graph *g, const struct plan_opts *o,
     r->owner = share ? of(share)->owner : r;
     for (int side = 0; side < SIDES; side++)
         r->side[side] = xcalloc((size_t)g->n_values, sizeof(double *));
-    lay_slots(r);
+    ring_open(&r->ring, &r->plan);
     for (val v = 0; v < g->n_values && !rc; v++)
         rc = lay_value(r, v, err);
     if (rc)

@@ -374,6 +374,26 @@ static void test_results_come_oldest_first(void **state)
     graph_free(g);
 }
 
+// Whoever computes, there are as many slots to be had.
+static void test_slots_have_a_limit(void **state)
+{
+    static const struct { int slots; const char *text; } rows[] = {
+        { 0, "slots is 0, must be 1 to 1024" },
+        { 1025, "slots is 1025, must be 1 to 1024" } };
+    const struct subject *s = *state;
+    struct graph *g = scalar_net();
+    struct plan *plan = NULL;
+    struct error err = { 0 };
+
+    for (int i = 0; i < 2; i++) {
+        assert_int_equal(s->backend->compile(g, &(struct plan_opts){
+            .slots = rows[i].slots }, NULL, &plan, &err), ERR_USAGE);
+        assert_null(plan);
+        assert_string_equal(err.text, rows[i].text);
+    }
+    graph_free(g);
+}
+
 static void test_mistakes_are_named(void **state)
 {
     const struct subject *s = *state;
@@ -411,6 +431,7 @@ static void test_mistakes_are_named(void **state)
     TEST(test_running_statistics, backend),                                    \
     TEST(test_one_value_per_channel_is_refused, backend),                      \
     TEST(test_results_come_oldest_first, backend),                             \
+    TEST(test_slots_have_a_limit, backend),                                    \
     TEST(test_mistakes_are_named, backend)
 
 int main(void)
