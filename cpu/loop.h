@@ -14,8 +14,8 @@ size_t loop_partials(size_t n);
 double loop_norm(const float *x, size_t n, double *partial);
 
 // The sum of the L2 norms of images of so many numbers each, one behind the
-// other, and of all their squares. Reads 1; partial holds loop_partials(one) for
-// each image.
+// other, and of all their squares. Reads 1; partial holds loop_partials(one)
+// for each image.
 struct loop_images { double norms, squares; };
 struct loop_images loop_images(const float *x, int images, size_t one,
                                double *partial);
@@ -56,8 +56,8 @@ struct loop_adam {
 void loop_adam(float *w, float *m, float *v, const float *g,
                struct loop_adam at, size_t n);
 
-// The same updates, bit for bit, and the L2 norms of w before, of g, and of what
-// w changes by. Nothing more is read or written.
+// The same updates, bit for bit, and the L2 norms of w before, of g, and of
+// what w changes by. Nothing more is read or written.
 struct loop_watch {
     double *partial;                    // working space
     double  weight, grad, change;       // out

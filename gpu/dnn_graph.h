@@ -12,8 +12,8 @@ struct dnn_target {
     cudnnBackendDescriptor_t properties;
 };
 
-// Counts up whenever a plan that was kept for a graph of the last kind would not
-// fit any more: other operations, other ids.
+// Counts up whenever a plan that was kept for a graph of the last kind would
+// not fit any more: other operations, other ids.
 enum { DNN_GRAPHS = 1 };
 enum { DNN_X = 1, DNN_W, DNN_Y, DNN_SUM, DNN_SQUARES, DNN_IDS };   // of tensors
 

@@ -31,6 +31,6 @@ int feed_send(struct gpu_plan *p, int slot, enum source source,
 // kernel writes it, on the device; and here, as it was when it was fetched.
 struct score *feed_row(const struct gpu_plan *p, int slot);
 const struct score *feed_fetched(const struct gpu_plan *p, int slot);
-// Fetches the rows of the step that `end` is behind, and of all before it. Later
-// steps go on meanwhile.
+// Fetches the rows of the step that `end` is behind, and of all before it.
+// Later steps go on meanwhile.
 int feed_fetch(struct gpu_plan *p, cudaEvent_t end, struct error *err);

@@ -1,7 +1,7 @@
 /* Asks cuDNN, without a device, whether every convolution of the networks can
- * be planned for the cards people have: cuDNN plans for a device that is described
- * to it. That a plan exists says nothing about its speed; what cuDNN compiles
- * when it runs needs a driver and is not asked for. */
+ * be planned for the cards people have: cuDNN plans for a device that is
+ * described to it. That a plan exists says nothing about its speed; what cuDNN
+ * compiles when it runs needs a driver and is not asked for. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>

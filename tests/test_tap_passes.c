@@ -62,8 +62,8 @@ static void tap_all(struct graph *g)
         }
 }
 
-// As the worker compiles it, or with nothing fused: then every tap has a pass of
-// its own. The caller destroys it.
+// As the worker compiles it, or with nothing fused: then every tap has a pass
+// of its own. The caller destroys it.
 static struct plan *plan_of(const struct graph *g, struct optim optim,
                             bool keep_all)
 {

@@ -54,8 +54,8 @@ void rig_fill(const struct rig *rig, struct slot *slot, const struct data *d,
               int epoch, const int32_t *image, int n);
 
 // Steps that may be on their way when the oldest is collected, if one takes so
-// long (0 = not known yet): where steps are long, few, so that news is young and
-// a stop soon.
+// long (0 = not known yet): where steps are long, few, so that news is young
+// and a stop soon.
 int  rig_lag(const struct rig *rig, double millis);
 
 // The part that takes step s of an epoch, and the slot it uses for it.

@@ -9,8 +9,8 @@
  * --paired makes each step twice, with the taps and by a plan that shares the
  * weights and has none: record_cost is what the lower quartiles of their
  * processor times differ by, as a share of a step without. What other programs
- * do only ever adds to a time. tap_share is what the backend itself says: passes
- * for taps alone, not what others take along.
+ * do only ever adds to a time. tap_share is what the backend itself says:
+ * passes for taps alone, not what others take along.
  */
 #include <getopt.h>
 #include <stdio.h>
@@ -165,7 +165,8 @@ static double processor(struct plan *p)
     clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &a);
     step(p);
     clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &b);
-    return (double)(b.tv_sec - a.tv_sec) + 1e-9 * (double)(b.tv_nsec - a.tv_nsec);
+    return (double)(b.tv_sec - a.tv_sec) +
+           1e-9 * (double)(b.tv_nsec - a.tv_nsec);
 }
 
 // What the taps of p cost, as a share of a step without.

@@ -5,7 +5,8 @@
  *
  * Blocks run in order, and so do a block's threads from one meeting to the
  * next; with GRADWATCH_EMULATED_BACKWARDS the last comes first, so that who
- * relies on an order, or lacks a __syncthreads(), has other results one way or the other.
+ * relies on an order, or lacks a __syncthreads(), has other results one way or
+ * the other.
  * A grid that a card would not start aborts the program.
  */
 #include <launch.cuh>
