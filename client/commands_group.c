@@ -12,8 +12,6 @@
 #include "common/job.h"
 #include "common/mem.h"
 
-enum { RANGE_MOST = 1000 };             // the daemon has its own limit
-
 // ---- what --sweep says ---------------------------------------------------
 
 // By path ("train.seed"), or by what is behind its last dot ("seed").
@@ -35,22 +33,41 @@ static const struct job_field *find_field(const char *name)
     return found;
 }
 
-// "0..4" into list; false when text is no range.
-static bool add_range(json_t *list, const char *text)
+enum range { NO_RANGE, RANGE, LONG_RANGE };
+
+// "0..4" into list, if it is a range and not too long.
+static enum range add_range(json_t *list, const char *text)
 {
     char *end, *last;
     errno = 0;
     long long from = strtoll(text, &end, 10), to;
 
     if (end == text || strncmp(end, "..", 2))
-        return false;
+        return NO_RANGE;
     to = strtoll(end + 2, &last, 10);
-    if (last == end + 2 || *last || errno || to < from ||
-        to - from >= RANGE_MOST)
-        return false;
-    for (long long i = from; i <= to; i++)
-        json_array_append_new(list, json_integer(i));
-    return true;
+    if (last == end + 2 || *last || to < from)
+        return NO_RANGE;
+    if ((unsigned long long)to - (unsigned long long)from >= JOB_MAX_SWEEP)
+        return LONG_RANGE;
+    if (errno)                          // both are beyond what it can hold
+        return NO_RANGE;
+    for (unsigned long long n = 0; n <= (unsigned long long)(to - from); n++)
+        json_array_append_new(list, json_integer(from + (long long)n));
+    return RANGE;
+}
+
+// One of the values, which may be a range, into list.
+static int add_value(json_t *list, const struct job_field *f, const char *text)
+{
+    enum range range = add_range(list, text);
+
+    if (range == LONG_RANGE)
+        return client_refuse("submit", "--sweep: %s=%s is too long: a sweep "
+                             "makes at most %d jobs", f->path, text,
+                             JOB_MAX_SWEEP);
+    if (range == NO_RANGE)
+        json_array_append_new(list, job_option_value(f, text));
+    return 0;
 }
 
 // "model.skip=true,false" into sweep; an exit status after saying what is
@@ -74,8 +91,7 @@ static int add_field(json_t *sweep, const char *text)
         rc = client_refuse("submit", "--sweep: %s is given twice", f->path);
     char *copy = xstrdup(equals ? equals + 1 : ""), *at = copy, *one;
     while (!rc && (one = strsep(&at, ",")))
-        if (!add_range(list, one))
-            json_array_append_new(list, job_option_value(f, one));
+        rc = add_value(list, f, one);
     if (!rc)
         json_object_set(sweep, f->path, list);
     json_decref(list);

@@ -166,6 +166,16 @@ static void read_field(const struct job_field *f, const json_t *given,
     json_decref(fallback);
 }
 
+json_t *job_value(const struct job_field *f, const json_t *v)
+{
+    struct job *job = xcalloc(1, sizeof *job);
+    json_t *out = f->kind->read(f, v, job) == READ_FINE ? f->kind->write(f, job)
+                                                        : NULL;
+
+    job_free(job);
+    return out;
+}
+
 static bool is_given(const json_t *spec, const char *path)
 {
     const json_t *v = find(spec, path);

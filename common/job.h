@@ -12,7 +12,11 @@
 #include <jansson.h>
 #include "common/error.h"
 
-enum { JOB_STAGES = 4, JOB_MAX_LIST = 256 };
+enum {
+    JOB_STAGES = 4,
+    JOB_MAX_LIST = 256,
+    JOB_MAX_SWEEP = 256,        // jobs of one sweep; how many may wait is
+};                              // another limit, of the queue
 
 enum job_norm      { NORM_BATCH, NORM_NONE };
 enum job_init      { INIT_PYTORCH, INIT_KAIMING, INIT_CHECKPOINT };
@@ -137,6 +141,10 @@ const struct job_field *job_fields(int *n);
 // list where the field takes one ("conv1,fc"), else a string. Only job_parse()
 // judges it. Caller owns.
 json_t *job_option_value(const struct job_field *f, const char *text);
+
+// A field's value as a stored spec has it: 1 for 1.0, true for a list of all
+// stages. NULL when no job may have it. Caller owns.
+json_t *job_value(const struct job_field *f, const json_t *v);
 
 // Sets a member of a spec by its path; makes the objects on the way. Takes
 // value.

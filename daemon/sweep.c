@@ -89,14 +89,52 @@ char *sweep_words(const json_t *spec, const json_t *sweep)
 
 // ---- a matrix ------------------------------------------------------------
 
-static bool is_field(const char *path)
+static const struct job_field *find_field(const char *path)
 {
     int n;
     const struct job_field *fields = job_fields(&n);
 
     while (n > 0 && strcmp(fields[n - 1].path, path))
         n--;
-    return n > 0;
+    return n > 0 ? &fields[n - 1] : NULL;
+}
+
+static bool holds(const json_t *list, const json_t *what)
+{
+    size_t i;
+    json_t *one;
+
+    json_array_foreach((json_t *)list, i, one)
+        if (json_equal(one, what))
+            return true;
+    return false;
+}
+
+// Whether each value is there once, however it is written: two equal jobs tell
+// nothing that one does not. What no job may have is told later, of a job.
+static bool check_once(const struct job_field *f, json_t *values,
+                       json_t **problem)
+{
+    json_t *seen = json_array(), *value;
+    bool once = true;
+    size_t i;
+
+    json_array_foreach(values, i, value) {
+        json_t *stored = job_value(f, value);
+        once = !stored || !holds(seen, stored);
+        if (stored)
+            json_array_append_new(seen, stored);
+        if (!once)
+            break;
+    }
+    json_decref(seen);
+    if (once)
+        return true;
+    char *at = xasprintf("%s/%zu", f->path, i);
+    refuse(problem, at, json_deep_copy(value), xasprintf(
+        "%s must have each value once: equal values make equal jobs", f->path));
+    free(at);
+    return false;
 }
 
 // The number of combinations, or 0 with *problem set.
@@ -114,7 +152,8 @@ static size_t count(const json_t *sweep, json_t **problem)
     }
     json_object_foreach((json_t *)sweep, path, values) {
         size_t here = json_array_size(values);
-        if (!is_field(path)) {
+        const struct job_field *f = find_field(path);
+        if (!f) {
             refuse(problem, path, json_deep_copy(values), xasprintf(
                 "%s is no field of a job; it is named by its path, as in "
                 "train.seed", path));
@@ -125,13 +164,15 @@ static size_t count(const json_t *sweep, json_t **problem)
                 "%s must be a list of one or more values", path));
             return 0;
         }
-        n = here > SWEEP_MOST ? SWEEP_MOST + 1 : n * here;
-        if (n > SWEEP_MOST) {
+        n = here > JOB_MAX_SWEEP ? JOB_MAX_SWEEP + 1 : n * here;
+        if (n > JOB_MAX_SWEEP) {
             refuse(problem, path, json_deep_copy(values), xasprintf(
                 "a sweep makes at most %d jobs, these values make more",
-                SWEEP_MOST));
+                JOB_MAX_SWEEP));
             return 0;
         }
+        if (!check_once(f, values, problem))
+            return 0;
     }
     return n;
 }

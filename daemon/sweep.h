@@ -7,12 +7,9 @@
 #pragma once
 #include <jansson.h>
 
-enum { SWEEP_MOST = 256 };              // jobs; how many may wait is another
-                                        // limit, of the queue
-
-// An array of specs; or NULL, and in *problem what is wrong: {"pointer",
-// "value", "message"}. Whether a spec is a good one is not looked at. The
-// caller owns both.
+// An array of up to JOB_MAX_SWEEP specs; or NULL and, in *problem, what is
+// wrong: {"pointer", "value", "message"}. Whether a spec is good is not looked
+// at. The caller owns both.
 json_t *sweep_expand(const json_t *spec, const json_t *sweep,
                      json_t **problem);
 

@@ -148,6 +148,7 @@ static void a_mistake_in_one_keeps_all_out(void **state)
         "{\"spec\":{\"group\":\"g\"},\"sweep\":{},\"more\":1}",
         "{\"spec\":{\"group\":\"g\"},\"sweep\":{\"train.sed\":[1]}}",
         "{\"spec\":{\"group\":\"g\"},\"sweep\":{\"name.x\":[1]}}",
+        "{\"spec\":{\"group\":\"g\"},\"sweep\":{\"train.seed\":[1,1]}}",
     };
     for (size_t i = 0; i < sizeof bodies / sizeof *bodies; i++)
         json_decref(sweep(bodies[i], 422));

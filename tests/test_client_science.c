@@ -153,6 +153,22 @@ static void test_sweep(void **state)
                       "--group g\n");
 }
 
+// As many values as a sweep may have; the last number that there is.
+static void test_long_ranges(void **state)
+{
+    (void)state;
+    struct canned s = {.answers = {JSON("{}")}, .n_answers = 1};
+    RUN(&s, "submit", "--sweep", "seed=0..255", "--group", "g");
+    assert_int_equal(r.status, 0);
+    assert_has(s.requests[0], ",254,255]");
+
+    struct canned last = {.answers = {JSON("{}")}, .n_answers = 1};
+    RUN(&last, "submit", "--group", "g", "--sweep",
+        "seed=9223372036854775806..9223372036854775807,3..2");
+    assert_has(last.requests[0], "[9223372036854775806,9223372036854775807,"
+                                 "\"3..2\"]");
+}
+
 static void test_wrong_sweeps(void **state)
 {
     (void)state;
@@ -162,6 +178,11 @@ static void test_wrong_sweeps(void **state)
         {"every=1,2 image=3", "\"image\" is no field of a job"},
         {"seed", "\"seed\" lacks its values"},
         {"seed=1 train.seed=2", "train.seed is given twice"},
+        {"seed=0..999999999", "train.seed=0..999999999 is too long: a sweep "
+         "makes at most 256 jobs"},
+        {"seed=0..256", "train.seed=0..256 is too long"},
+        {"seed=1,-9223372036854775808..9223372036854775807", "is too long"},
+        {"seed=0..99999999999999999999", "is too long"},
     };
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
         struct canned s = {.answers = {""}, .n_answers = 1};
@@ -213,6 +234,7 @@ int main(void)
         cmocka_unit_test(test_probe),
         cmocka_unit_test(test_pictures),
         cmocka_unit_test(test_sweep),
+        cmocka_unit_test(test_long_ranges),
         cmocka_unit_test(test_wrong_sweeps),
         cmocka_unit_test(test_group),
     };

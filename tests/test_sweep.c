@@ -69,6 +69,7 @@ static void names_keep_what_differs(void **state)
     json_decref(out);
 }
 
+#define ONCE " must have each value once: equal values make equal jobs"
 #define LIST "1,2,3,4,5,6,7,8,9,10,11,12,13,14,15,16"
 
 static void mistakes_are_named(void **state)
@@ -86,6 +87,14 @@ static void mistakes_are_named(void **state)
         { "{\"train.lr\":[" LIST "],\"train.seed\":[" LIST ",17]}",
           "/sweep/train.seed",
           "a sweep makes at most 256 jobs, these values make more" },
+        { "{\"train.seed\":[0,1,0]}", "/sweep/train.seed/2",
+          "train.seed" ONCE },
+        { "{\"train.lr\":[0.1,1,1.0]}", "/sweep/train.lr/2",
+          "train.lr" ONCE },
+        { "{\"model.skip\":[[\"layer1\",\"layer2\"],[\"layer2\","
+          "\"layer1\"]]}", "/sweep/model.skip/1", "model.skip" ONCE },
+        { "{\"data.root\":[null,\"a\",null]}", "/sweep/data.root/2",
+          "data.root" ONCE },
     };
 
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
@@ -97,6 +106,17 @@ static void mistakes_are_named(void **state)
                             "message")), rows[i].message);
         json_decref(problem);
     }
+}
+
+// Jobs are what refuses values that no job may have, and says why.
+static void wrong_values_are_left_to_the_jobs(void **state)
+{
+    (void)state;
+    json_t *problem = NULL, *out = expand("{}", "{\"train.seed\":[-1,-1,{},"
+                                          "null,[],true]}", &problem);
+
+    assert_int_equal(json_array_size(out), 6);
+    json_decref(out);
 }
 
 #define JOB(id, skip, seed)                                                    \
@@ -129,6 +149,7 @@ int main(void)
         cmocka_unit_test(every_combination_once),
         cmocka_unit_test(names_keep_what_differs),
         cmocka_unit_test(mistakes_are_named),
+        cmocka_unit_test(wrong_values_are_left_to_the_jobs),
         cmocka_unit_test(sets_differ_in_more_than_seeds),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
