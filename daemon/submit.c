@@ -141,6 +141,78 @@ static bool check_init(const struct server *s, const struct job *job,
     return !rc;
 }
 
+// How many steps there will be.
+
+struct data_size { int classes; int64_t images; };
+
+// What a share for validation leaves where all classes are of one size.
+static int64_t left_to_train(const struct job *job, struct data_size size)
+{
+    double share = job->data.validation.share, each;
+    int64_t held = 0;
+
+    for (int c = 0; c < size.classes && share > 0; c++) {
+        each = (double)(size.images / size.classes +
+                        (c < size.images % size.classes));
+        held += (int64_t)fmin(floor(share * each + 0.5), fmax(0, each - 1));
+    }
+    return size.images - held;
+}
+
+static struct data_size synthetic_size(const struct job *job)
+{
+    return (struct data_size){ job->data.synthetic.classes,
+                               job->data.synthetic.images };
+}
+
+static int64_t limited(const struct job *job, int64_t images)
+{
+    return job->data.limit && images > job->data.limit ? job->data.limit
+                                                       : images;
+}
+
+// Of an epoch.
+static int64_t count_steps(const struct job *job, int64_t images)
+{
+    int64_t batch = images < job->train.batch ? images : job->train.batch;
+
+    // A single image that is left over is not trained on.
+    return images / batch + (images % batch > 1);
+}
+
+// Each step to probe before is one of the run, which trains on so many images.
+static bool check_probe(const struct job *job, int64_t images,
+                        struct reply *rp)
+{
+    const struct job_probe *p = &job->record.probe;
+    int64_t steps = count_steps(job, images), all = job->train.epochs * steps;
+    char pointer[40];
+
+    for (int i = 0; i < p->n_steps; i++) {
+        if (p->steps[i] < all)
+            continue;
+        snprintf(pointer, sizeof pointer, "/record/probe/%d", i);
+        submit_refuse(rp, pointer, json_integer(p->steps[i]), "must be a step "
+                      "of the run, from 0 to %" PRId64 ": it has %d epoch%s of "
+                      "%" PRId64 " step%s", all - 1, job->train.epochs,
+                      job->train.epochs == 1 ? "" : "s", steps,
+                      steps == 1 ? "" : "s");
+        return false;
+    }
+    return true;
+}
+
+// Of a set on disk only a dry run knows the size, and the worker.
+static bool check_steps(const struct job *job, struct reply *rp)
+{
+    struct data_size size = synthetic_size(job);
+
+    if (job->data.source != SOURCE_SYNTHETIC)
+        return true;
+    size.images = limited(job, size.images);
+    return check_probe(job, left_to_train(job, size), rp);
+}
+
 struct job *submit_check(struct request *rq, const json_t *spec,
                          struct reply *rp)
 {
@@ -155,15 +227,14 @@ struct job *submit_check(struct request *rq, const json_t *spec,
         return NULL;
     }
     if (check_root(c, job, rp) && check_path(c, job, rp) &&
-        check_network(job, rp) && check_init(rq->server, job, rp))
+        check_network(job, rp) && check_steps(job, rp) &&
+        check_init(rq->server, job, rp))
         return job;
     job_free(job);
     return NULL;
 }
 
 // Describing.
-
-struct data_size { int classes; int64_t images; };
 
 enum { LIST_SECONDS = 5 };      // a million files, where the disk is not slow
 
@@ -222,20 +293,6 @@ static int measure_folder(const char *root, const char *path,
     return rc;
 }
 
-// What a share for validation leaves where all classes are of one size.
-static int64_t left_to_train(const struct job *job, struct data_size size)
-{
-    double share = job->data.validation.share, each;
-    int64_t held = 0;
-
-    for (int c = 0; c < size.classes && share > 0; c++) {
-        each = (double)(size.images / size.classes +
-                        (c < size.images % size.classes));
-        held += (int64_t)fmin(floor(share * each + 0.5), fmax(0, each - 1));
-    }
-    return size.images - held;
-}
-
 static bool measure(const struct config *c, const struct job *job,
                     struct data_size *size, struct reply *rp)
 {
@@ -243,8 +300,7 @@ static bool measure(const struct config *c, const struct job *job,
     const struct root *root = config_root(c, job->data.root);
     int rc = 0;
 
-    *size = (struct data_size){ job->data.synthetic.classes,
-                                job->data.synthetic.images };
+    *size = synthetic_size(job);
     if (job->data.source == SOURCE_FOLDER)
         rc = measure_folder(root->dir, job->data.path, size, &err);
     else if (job->data.source == SOURCE_CIFAR10)
@@ -260,8 +316,10 @@ static bool measure(const struct config *c, const struct job *job,
                       err.text);
         return false;
     }
-    if (job->data.limit && size->images > job->data.limit)
-        size->images = job->data.limit;
+    size->images = limited(job, size->images);
+    // With what is held out: how much that is depends on the classes' sizes.
+    if (size->images > 1 && !check_probe(job, size->images, rp))
+        return false;
     size->images = left_to_train(job, *size);
     if (size->images < 2) {
         submit_refuse(rp, "/data", json_integer(size->images),
@@ -305,8 +363,6 @@ json_t *submit_plan(struct request *rq, const struct job *job,
                 : size.classes < 2 ? 2 : size.classes;
     int64_t batch = size.images < job->train.batch ? size.images
                                                    : job->train.batch;
-    // A single image that is left over is not trained on.
-    int64_t steps = size.images / batch + (size.images % batch > 1);
     struct graph *g = build(job, classes, (int)batch, rp);
     if (!g)
         return NULL;
@@ -317,7 +373,8 @@ json_t *submit_plan(struct request *rq, const struct job *job,
         "spec", spec, "parameters",
         "held", (json_int_t)net_parameters(g, false),
         "used", (json_int_t)net_parameters(g, true),
-        "layers", submit_layers(g), "steps_per_epoch", (json_int_t)steps,
+        "layers", submit_layers(g), "steps_per_epoch",
+        (json_int_t)count_steps(job, size.images),
         "memory_bytes", (json_int_t)net_memory(g, job));
     graph_free(g);
     return plan;

@@ -130,6 +130,50 @@ static void a_dry_run_describes_and_stores_nothing(void **state)
     assert_int_equal(status("POST", JOBS "?dryrun=true", "{}", NULL), 400);
 }
 
+#define PROBES(steps, more) "{\"record\": {\"probe\": " steps "}, "            \
+    "\"train\": {\"epochs\": 2, \"batch\": 4}, \"data\": {" more "}}"
+#define MADE "\"synthetic\": {\"images\": 41}"
+
+// Made-up images are counted at once, those of a folder by a dry run.
+static void probes_are_before_steps_of_the_run(void **state)
+{
+    (void)state;
+    static const struct { int status; const char *query, *body, *pointer; }
+    rows[] = {
+        { 200, "?dry_run=true", PROBES("[0, 19]", MADE), NULL },
+        { 422, "", PROBES("[0, 20]", MADE), "/record/probe/1" },
+        { 422, "?dry_run=true", PROBES("[20]", MADE), "/record/probe/0" },
+        { 200, "?dry_run=true", PROBES("[15]", MADE ", \"validation\": 0.2"),
+          NULL },
+        { 422, "", PROBES("[16]", MADE ", \"validation\": 0.2"),
+          "/record/probe/0" },
+        { 200, "?dry_run=true", PROBES("[3]", MADE ", \"limit\": 8"), NULL },
+        { 422, "", PROBES("[4]", MADE ", \"limit\": 8"), "/record/probe/0" },
+        { 200, "?dry_run=true", PROBES("\"epochs\"", MADE), NULL },
+        // One step of four images an epoch; the fifth image is left over.
+        { 200, "?dry_run=true", PROBES("[1]", "\"root\": \"pictures\""),
+          NULL },
+        { 422, "?dry_run=true", PROBES("[2]", "\"root\": \"pictures\""),
+          "/record/probe/0" },
+    };
+
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        char *path = xasprintf(JOBS "%s", rows[i].query);
+        struct answer a = ask(&d, "POST", path, rows[i].body, NULL);
+        const json_t *error = json_array_get(json_object_get(a.json, "errors"),
+                                             0);
+        assert_int_equal(a.status, rows[i].status);
+        if (rows[i].pointer)
+            assert_string_equal(json_string_value(json_object_get(error,
+                                "pointer")), rows[i].pointer);
+        if (i == 1)
+            assert_non_null(strstr(a.body, "record.probe.1 must be a step of "
+                "the run, from 0 to 19: it has 2 epochs of 10 steps"));
+        answer_clear(&a);
+        free(path);
+    }
+}
+
 static void models_are_described_without_a_device(void **state)
 {
     (void)state;
@@ -404,6 +448,7 @@ int main(void)
         cmocka_unit_test(roots_paths_networks_and_ids_are_checked),
         cmocka_unit_test(what_is_not_json_is_refused),
         cmocka_unit_test(a_dry_run_describes_and_stores_nothing),
+        cmocka_unit_test(probes_are_before_steps_of_the_run),
         cmocka_unit_test(models_are_described_without_a_device),
         cmocka_unit_test(what_there_is_can_be_asked),
         cmocka_unit_test(methods_and_media_types_are_as_the_rfcs_say),

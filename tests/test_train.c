@@ -168,6 +168,22 @@ static void a_short_last_batch_is_used_a_single_image_is_not(void **state)
     json_decref(events);
 }
 
+// The worker alone knows the size of every data set.
+static void a_probe_that_never_comes_is_told(void **state)
+{
+    (void)state;
+    json_t *events = run(TINY(8, "\"epochs\":2,\"batch\":4,\"lr\":0.01",
+                              ",\"record\":{\"probe\":[3,4]}"), 0);
+    const json_t *warning = event_of(events, "warning", 0);
+
+    is_text(warning, "code", "probe_step");
+    is_text(warning, "reason", "record.probe has step 4, but the last step of "
+            "the run is 3");
+    assert_null(event_of(events, "warning", 1));
+    assert_int_equal(integer(event_of(events, "probe", 0), "step"), 3);
+    json_decref(events);
+}
+
 // What may differ between two runs of the same job.
 static void drop_times(json_t *events)
 {
@@ -252,6 +268,7 @@ int main(void)
         cmocka_unit_test(early_steps_are_kept_in_epoch_one),
         cmocka_unit_test(layers_and_quantities_are_chosen),
         cmocka_unit_test(a_short_last_batch_is_used_a_single_image_is_not),
+        cmocka_unit_test(a_probe_that_never_comes_is_told),
         cmocka_unit_test(a_seed_gives_the_same_lines),
         cmocka_unit_test(probe_lists_the_cpu),
     };

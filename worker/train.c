@@ -4,6 +4,7 @@
 
 #include <inttypes.h>
 #include <math.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
 
@@ -151,6 +152,27 @@ static void wake_device(struct run *r)
             tell_loading(&r->tell, r->data->n, r->data->n);
 }
 
+// What was asked for and will not be.
+static void tell_left_out(struct run *r)
+{
+    const struct job_probe *p = &r->job->record.probe;
+    int64_t last = r->job->train.epochs * r->rig.steps_per_epoch - 1;
+    char text[120];
+
+    if (r->rig.leftover)
+        tell_warning(&r->tell, "leftover_image", NULL, "the last batch of an "
+            "epoch would hold one image; it is left out, because batch norm "
+            "needs two");
+    for (int i = 0; i < p->n_steps; i++) {
+        if (p->steps[i] <= last)
+            continue;
+        snprintf(text, sizeof text, "record.probe has step %" PRId64 ", but "
+                 "the last step of the run is %" PRId64, p->steps[i], last);
+        tell_warning(&r->tell, "probe_step", NULL, text);
+        return;
+    }
+}
+
 static int prepare(struct run *r)
 {
     struct device_info device;
@@ -187,10 +209,7 @@ static int prepare(struct run *r)
     tell_started(&r->tell, r->job, &r->rig, r->data->n, r->o->attempt,
                  r->keep.epoch, &device);
     keep_tell_loaded(&r->keep, &r->tell, r->job);
-    if (r->rig.leftover)
-        tell_warning(&r->tell, "leftover_image", NULL, "the last batch of an "
-            "epoch would hold one image; it is left out, because batch norm "
-            "needs two");
+    tell_left_out(r);
     return 0;
 }
 
