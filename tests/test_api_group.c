@@ -110,6 +110,10 @@ static void a_sweep_runs_and_is_compared_by_sets(void **state)
     json_t *list = get(&d, "/api/v1/jobs?group=study.1&limit=4");
     assert_int_equal(size_of(list, "jobs"), 4);
     assert_int_equal(number(list, "next"), first + 2);
+    json_decref(list);
+    list = get(&d, "/api/v1/jobs?group=study.1&limit=6");
+    assert_int_equal(size_of(list, "jobs"), 6);
+    assert_true(json_is_null(json_object_get(list, "next")));
 
     json_t *all = get(&d, "/api/v1/groups/study.1/compare?layers=conv1");
     json_t *row = json_array_get(json_object_get(all, "comparisons"), 0);
