@@ -3,9 +3,11 @@
 
 #include <arpa/inet.h>
 #include <assert.h>
+#include <errno.h>
 #include <limits.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "common/mem.h"
@@ -194,6 +196,18 @@ int config_load(struct config *c, int argc, char **argv, struct error *err)
     }
     opts_free(&given);
     return rc;
+}
+
+int config_check(const struct config *c, struct error *err)
+{
+    struct stat st;
+
+    if (stat(c->worker, &st) || access(c->worker, X_OK))
+        return fail(err, ERR_USAGE, "worker: cannot run %s: %s", c->worker,
+                    strerror(errno));
+    if (!S_ISREG(st.st_mode))
+        return fail(err, ERR_USAGE, "worker: %s is no program", c->worker);
+    return 0;
 }
 
 void config_free(struct config *c)

@@ -74,6 +74,10 @@ const struct opt *config_options(int *n);
 int  config_load(struct config *c, int argc, char **argv, struct error *err);
 void config_free(struct config *c);
 
+// What a start would only find out by its first job: whether the worker is a
+// program. ERR_USAGE with why it is not.
+int  config_check(const struct config *c, struct error *err);
+
 // The value of one key, as text. ERR_USAGE names value and limits.
 int  config_set(struct config *c, const struct config_key *key,
                 const char *value, struct error *err);

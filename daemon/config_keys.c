@@ -15,6 +15,8 @@
 
 enum { LONGEST_ROOT = 64, LONGEST_HOST = 253, DAY_S = 86400 };
 
+#define NO_LINE "\"%s\" cannot stand in a file: it begins or ends with a "     \
+    "blank, has a line break, or a semicolon behind a blank"
 #define AT(member) .at = offsetof(struct config, member)
 
 const struct config_key config_keys[] = {
@@ -170,6 +172,22 @@ static bool is_root_name(const char *name)
     return n > 0 && n <= LONGEST_ROOT;
 }
 
+// Whether a file can say it, as --print-config does: one line, and no comment
+// in it, which begins with a semicolon at the front or behind a blank.
+static bool fits_a_line(const char *value)
+{
+    bool blank = true;
+
+    for (const char *at = value; *at; at++) {
+        if ((blank && *at == ';') || *at == '\n' || *at == '\r')
+            return false;
+        blank = isspace((unsigned char)*at);
+        if (blank && (at == value || !at[1]))
+            return false;
+    }
+    return true;
+}
+
 static int set_data(struct config *c, const struct config_key *k, void *to,
                     const char *value, struct error *err)
 {
@@ -192,6 +210,8 @@ static int set_data(struct config *c, const struct config_key *k, void *to,
         rc = fail(err, ERR_USAGE, "cannot use %s: %s", dir, strerror(errno));
     else if (!S_ISDIR(st.st_mode))
         rc = fail(err, ERR_USAGE, "%s is not a directory", dir);
+    else if (!fits_a_line(real))
+        rc = fail(err, ERR_USAGE, NO_LINE, real);
     else
         c->roots[c->n_roots++] = (struct root){ name, real };
     if (rc) {
@@ -224,6 +244,8 @@ static int set_text(struct config *c, const struct config_key *k, void *to,
     (void)c, (void)k;
     if (!*value)
         return fail(err, ERR_USAGE, "needs a value");
+    if (!fits_a_line(value))
+        return fail(err, ERR_USAGE, NO_LINE, value);
     free(*text);
     *text = xstrdup(value);
     return 0;

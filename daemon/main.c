@@ -243,7 +243,8 @@ int main(int argc, char **argv)
     int rc = 0;
 
     prepare_descriptors();
-    if (config_load(&c, argc, argv, &err) != 0)
+    if (config_load(&c, argc, argv, &err) != 0 ||
+        (c.check && config_check(&c, &err) != 0))
         rc = opts_refuse(program, &err);
     else if (c.help)
         config_help(stdout);

@@ -320,6 +320,12 @@ static void a_file_says_what_options_say(void **state)
         assert_int_equal(daemon_try(args, err, sizeof err), 2);
         assert_non_null(strstr(err, rows[i].says));
     }
+    // Of a start only the first job would tell.
+    scratch_write(*state, "conf", good, strlen(good));
+    setenv("GRADWATCH_TEST_WORKER", "no_such_worker", 1);
+    assert_int_equal(daemon_try(args, err, sizeof err), 2);
+    unsetenv("GRADWATCH_TEST_WORKER");
+    assert_non_null(strstr(err, "no_such_worker: No such file or directory"));
     free(path);
 }
 

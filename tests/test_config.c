@@ -244,6 +244,62 @@ static void a_line_is_never_cut(void **state)
     free(file);
 }
 
+// What --print-config says reads as the same: it says nothing that a file has
+// another meaning for.
+static void what_no_file_can_say_is_refused(void **state)
+{
+    static const char *const wrong[] = { ";a", "a ;b", " a", "a ", "a\nb",
+                                         "a\t;", "a\r", " " };
+    static const char *const fine[] = { "a;b", "a #b", "#a", "a b" };
+    struct config c;
+    struct error err;
+
+    for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++) {
+        char *option = xasprintf("--web=%s", wrong[i]);
+        assert_int_equal(load(&c, &err, option, NULL), ERR_USAGE);
+        assert_non_null(strstr(err.text, "cannot stand in a file"));
+        config_free(&c);
+        free(option);
+    }
+    for (size_t i = 0; i < sizeof fine / sizeof *fine; i++) {
+        char *option = xasprintf("--web=%s", fine[i]);
+        assert_int_equal(load(&c, &err, option, NULL), 0);
+        char *first = printed(&c, NULL);
+        scratch_write(*state, "conf", first, strlen(first));
+        char *file = xasprintf("--config=%s/conf", (char *)*state);
+        config_free(&c);
+        assert_int_equal(load(&c, &err, file, NULL), 0);
+        assert_string_equal(c.web, fine[i]);
+        config_free(&c);
+        free(file);
+        free(first);
+        free(option);
+    }
+}
+
+static void a_worker_that_cannot_run_is_told(void **state)
+{
+    static const struct { const char *option, *says; } rows[] = {
+        { "--worker=/no/such/worker",
+          "cannot run /no/such/worker: No such file or directory" },
+        { "--worker=/dev/null", "cannot run /dev/null: Permission denied" },
+        { "--worker=/", "worker: / is no program" },
+    };
+    struct config c;
+    struct error err;
+
+    (void)state;
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        assert_int_equal(load(&c, &err, (char *)rows[i].option, NULL), 0);
+        assert_int_equal(config_check(&c, &err), ERR_USAGE);
+        assert_non_null(strstr(err.text, rows[i].says));
+        config_free(&c);
+    }
+    assert_int_equal(load(&c, &err, NULL, NULL), 0);
+    assert_int_equal(config_check(&c, &err), 0);
+    config_free(&c);
+}
+
 // The daemon looks for its worker in PATH.
 static int setup(void **state)
 {
@@ -274,6 +330,8 @@ int main(void)
         TEST(mistakes_are_named_with_their_lines),
         TEST(all_mistakes_are_named_at_once),
         TEST(a_line_is_never_cut),
+        TEST(what_no_file_can_say_is_refused),
+        TEST(a_worker_that_cannot_run_is_told),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
