@@ -215,7 +215,7 @@ const struct operation_type openapi_types[] = {
     { "ProfileStep", "step:int loss:num? layers:[StepLayer] slope:Slope" },
     { "StepLayer", "layer:str depth:int value:num?" },
     { "Slope", "factor_per_layer:num? decades_per_layer:num? low:num? "
-      "high:num? r2:num?" },
+      "high:num? r2:num? ratio:num?" },
     { "Verdict", "job:int verdict:" VERDICTS " summary:str "
       "evidence:[Evidence] epochs:[EpochVerdict] start:StartVerdict? "
       "limits:{num}" },
@@ -226,8 +226,8 @@ const struct operation_type openapi_types[] = {
     { "Metrics", "job:int epochs:[EpochMetrics] steps~:[StepLoss]" },
     { "Columns", "rows:int columns:{[any]}" },
     { "EpochMetrics", "epoch:int complete:bool loss:num? accuracy:num? "
-      "validation:Validation? images_per_second:num? recording_share:num? "
-      "duration_seconds:num? time:time?" },
+      "nonfinite_steps:int validation:Validation? images_per_second:num? "
+      "recording_share:num? duration_seconds:num? time:time?" },
     { "Validation", "loss:num? accuracy:num?" },
     { "StepLoss", "epoch:int step:int loss:num?" },
     { "Comparison", "jobs:[int] against:[int]? quantity:str epochs:[int] "

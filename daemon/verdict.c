@@ -44,6 +44,24 @@ static bool has_quantity(const struct history *h, int quantity)
     return false;
 }
 
+int verdict_quantity(const struct history *h, const struct findings *f,
+                     enum verdict_rule rule)
+{
+    int act_zeros = quantity_named("act_zeros");
+    int update = quantity_named("update");
+
+    switch (rule) {
+    case RULE_SLOPE: case RULE_RATIO: case RULE_GRADIENT_NONFINITE:
+        return f->quantity;
+    case RULE_ZEROS:
+        return has_quantity(h, act_zeros) ? act_zeros : QUANTITY_GRAD_OUT;
+    case RULE_STILL:
+        return has_quantity(h, update) ? update : QUANTITY_WEIGHT;
+    default:
+        return -1;
+    }
+}
+
 static struct slope epoch_slope(const struct history *h, int quantity,
                                 const struct history_epoch *e)
 {
@@ -178,16 +196,14 @@ static bool stood_still(const struct history *h, const struct history_epoch *e)
 }
 
 // What the loss alone says of an epoch that went wrong.
-static void judge_divergence(struct finding *f, const struct history *h,
+static void judge_divergence(struct finding *f,
                              const struct history_epoch *e,
                              const struct verdict_limits *l)
 {
-    double start = h->n_early ? h->early[0].loss : f->loss_first;
-
     if (e->nonfinite_steps > 0) {
         f->verdict = VERDICT_DIVERGED;
         f->rule = RULE_LOSS_NONFINITE;
-    } else if (e->loss > l->diverged_loss * start) {
+    } else if (e->loss > l->diverged_loss * f->loss_start) {
         f->verdict = VERDICT_DIVERGED;
         f->rule = RULE_LOSS_GREW;
     }
@@ -220,10 +236,11 @@ static struct finding judge_epoch(const struct history *h, int quantity,
         .still = stood_still(h, e), .n_dead = count_dead(h, e, l),
     };
 
+    f.loss_start = h->n_early ? h->early[0].loss : f.loss_first;
     if (first && e->steps > 0 && first->steps > 0)
         f.loss_error = loss_noise(h, first->loss) *
             sqrt(1.0 / (double)e->steps + 1.0 / (double)first->steps);
-    judge_divergence(&f, h, e, l);
+    judge_divergence(&f, e, l);
     if (!f.verdict)
         judge_slope(&f, l);
     if (!f.verdict && f.n_dead) {

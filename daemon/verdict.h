@@ -69,6 +69,7 @@ struct finding {
     int          epoch;             // 0 = the first step
     struct slope slope;             // of quantity
     double       loss, loss_first;  // of this epoch and of the first whole one
+    double       loss_start;        // of the first step, else loss_first
     double       loss_error;        // standard error of their difference
     bool         still;             // no weight moved, by their records
     int          n_dead;            // layers that gave nothing but zeros
@@ -86,6 +87,10 @@ struct findings {
 void verdict_find(const struct history *h, const struct verdict_limits *limits,
                   struct findings *f);
 void verdict_clear(struct findings *f);
+
+// The quantity whose records a rule looks at; -1 = the loss alone.
+int verdict_quantity(const struct history *h, const struct findings *f,
+                     enum verdict_rule rule);
 
 // What the loss must be below to have fallen since the first whole epoch.
 double verdict_loss_needed(const struct finding *f,

@@ -87,9 +87,10 @@ static json_t *metrics_epoch(const struct history_epoch *e)
                     "accuracy", event_number(e->validation_accuracy))
         : json_null();
 
-    return json_pack("{s:i, s:b, s:o, s:o, s:o, s:o, s:o, s:o, s:o}",
+    return json_pack("{s:i, s:b, s:o, s:o, s:I, s:o, s:o, s:o, s:o, s:o}",
         "epoch", e->epoch, "complete", e->complete,
         "loss", event_number(e->loss), "accuracy", event_number(e->accuracy),
+        "nonfinite_steps", (json_int_t)e->nonfinite_steps,
         "validation", validation,
         "images_per_second", event_number(e->images_per_second),
         "recording_share", event_number(e->recording_share),

@@ -12,12 +12,12 @@ static json_t *slope_json(struct slope_points *points)
 {
     struct slope s = slope_take(points);
 
-    return json_pack("{s:o, s:o, s:o, s:o, s:o}",
+    return json_pack("{s:o, s:o, s:o, s:o, s:o, s:o}",
         "factor_per_layer", event_number(pow(10, s.decades)),
         "decades_per_layer", event_number(s.decades),
         "low", event_number(pow(10, s.low)),
         "high", event_number(pow(10, s.high)),
-        "r2", event_number(s.r2));
+        "r2", event_number(s.r2), "ratio", event_number(s.ratio));
 }
 
 // What theory says of grad_out at the start; null when it says nothing.

@@ -4,7 +4,9 @@
 #include <inttypes.h>
 #include <math.h>
 #include <stdlib.h>
+#include <string.h>
 #include "common/event.h"
+#include "common/factor.h"
 #include "common/mem.h"
 #include "daemon/verdict.h"
 
@@ -48,23 +50,39 @@ static const struct history_epoch *epoch_of(const struct telling *t,
 
 /* ---- words; callers own them ---- */
 
-// "0.12x" near 1, else "10^-5.2 times".
+// "about 1,000 times smaller than", "2.3 times larger than", "as large as".
 static char *times(double decades)
 {
-    return fabs(decades) < 2 ? xasprintf("%.2gx", pow(10, decades))
-                             : xasprintf("10^%.1f times", decades);
+    char *factor = factor_words(fabs(decades));
+    char *words = !strcmp(factor, "1") ? xstrdup("as large as")
+        : xasprintf("%s times %s than", factor,
+                    decades < 0 ? "smaller" : "larger");
+
+    free(factor);
+    return words;
+}
+
+static char *layer_words(const char *verb, const struct slope *s)
+{
+    char *factor = factor_text(s->decades, factor_is_power(s->decades));
+    char *words = xasprintf("each layer towards the input %s by %s", verb,
+                            factor);
+
+    free(factor);
+    return words;
 }
 
 // The ends are means over an eighth of the layers.
 static char *slope_words(const struct telling *t, const struct slope *s)
 {
-    char *ratio = times(s->ratio);
-    char *words = xasprintf("the layers at %s have %s the norm of those at %s, "
-        "%.2fx a layer towards the input", bottom_layer(t), ratio,
-        top_layer(t), pow(10, s->decades));
+    char *ratio = times(s->ratio), *layer = layer_words("multiplies it", s);
+    char *words = xasprintf("around %s their norm is %s around %s; %s",
+                            bottom_layer(t), ratio, top_layer(t), layer);
+
+    free(layer);
     if (s->zeros) {
-        char *more = xasprintf("%s; at %d layers it is too small for a float",
-                               words, s->zeros);
+        char *more = xasprintf("%s; at %d layer%s it is too small for a float",
+                               words, s->zeros, s->zeros == 1 ? "" : "s");
         free(words);
         words = more;
     }
@@ -139,8 +157,8 @@ static char *sick_words(const struct telling *t, const struct finding *f,
 {
     char *slope = slope_words(t, &f->slope);
     char *words = f->rule == RULE_GRADIENT_NONFINITE
-        ? xasprintf("%s: at %d layers they are no longer numbers", what,
-                    f->slope.nonfinite)
+        ? xasprintf("%s: at %d layer%s they are no longer numbers", what,
+                    f->slope.nonfinite, f->slope.nonfinite == 1 ? "" : "s")
         : xasprintf("%s: %s", what, slope);
     free(slope);
     return words;
@@ -171,9 +189,10 @@ static char *summary(const struct telling *t)
 
     if (f->start.verdict && f->start.verdict != VERDICT_HEALTHY &&
         f->start.verdict != f->verdict) {
-        char *more = xasprintf("%s. At step 0 gradients were %s: %.2fx a layer "
-            "towards the input", words, verdict_names[f->start.verdict],
-            pow(10, f->start.slope.decades));
+        char *layer = layer_words("multiplied them", &f->start.slope);
+        char *more = xasprintf("%s. At step 0 gradients were %s: %s", words,
+                               verdict_names[f->start.verdict], layer);
+        free(layer);
         free(words);
         words = more;
     }
@@ -198,21 +217,36 @@ static json_t *dead_json(const struct telling *t, const struct finding *f)
     return names;
 }
 
-// Takes layers. decides: this rule gave the verdict.
+// Where the number is from: the quantity and the epoch it was seen in.
+static char *row_href(const struct telling *t, const struct finding *f,
+                      enum verdict_rule rule, const char *view)
+{
+    int quantity = verdict_quantity(t->h, t->f, rule);
+    char *of = quantity < 0 ? xstrdup("")
+        : xasprintf("quantity=%s", job_quantity_names[quantity]);
+    char *when = f->epoch ? xasprintf("epochs=%d", f->epoch) : xstrdup("");
+    char *href = xasprintf("/api/v1/jobs/%" PRId64 "/%s%s%s%s%s", t->job, view,
+                           *of || *when ? "?" : "", of, *of && *when ? "&" : "",
+                           when);
+
+    free(of);
+    free(when);
+    return href;
+}
+
+// Takes layers.
 static void add_row(json_t *rows, const struct telling *t,
-                    const struct finding *f, const char *rule, bool decides,
+                    const struct finding *f, enum verdict_rule rule,
                     double value, double threshold, json_t *layers,
                     const char *view)
 {
-    char *href = f->epoch
-        ? xasprintf("/api/v1/jobs/%" PRId64 "/%s?epochs=%d", t->job, view,
-                    f->epoch)
-        : xasprintf("/api/v1/jobs/%" PRId64 "/%s", t->job, view);
+    char *href = row_href(t, f, rule, view);
+
     json_array_append_new(rows, json_pack(
-        "{s:s, s:o, s:o, s:o, s:[i], s:s, s:b}", "rule", rule,
+        "{s:s, s:o, s:o, s:o, s:[i], s:s, s:b}", "rule", verdict_rules[rule],
         "value", event_number(value), "threshold", event_number(threshold),
         "layers", layers, "epochs", f->epoch, "href", href,
-        "decides", decides));
+        "decides", f->rule == rule));
     free(href);
 }
 
@@ -224,15 +258,14 @@ static void add_slope(json_t *rows, const struct telling *t,
 
     if (s->n < 2)
         return;
-    add_row(rows, t, f, "slope", f->rule == RULE_SLOPE, s->decades,
+    add_row(rows, t, f, RULE_SLOPE, s->decades,
             s->decades > 0 ? l->exploding_slope : l->vanishing_slope,
             ends_json(t), "profile");
-    add_row(rows, t, f, "ratio", f->rule == RULE_RATIO, s->ratio,
+    add_row(rows, t, f, RULE_RATIO, s->ratio,
             s->ratio > 0 ? l->exploding_ratio : l->vanishing_ratio,
             ends_json(t), "profile");
     if (s->nonfinite)
-        add_row(rows, t, f, "gradient_nonfinite",
-                f->rule == RULE_GRADIENT_NONFINITE, s->nonfinite, 0,
+        add_row(rows, t, f, RULE_GRADIENT_NONFINITE, s->nonfinite, 0,
                 ends_json(t), "profile");
 }
 
@@ -248,18 +281,17 @@ static json_t *evidence(const struct telling *t)
     const struct history_epoch *e = epoch_of(t, f);
     add_slope(rows, t, f);
     if (f->n_dead)
-        add_row(rows, t, f, "zeros", f->rule == RULE_ZEROS, f->n_dead, 0,
-                dead_json(t, f), "gradients");
-    add_row(rows, t, f, "loss", f->rule == RULE_LOSS, f->loss,
-            verdict_loss_needed(f, t->limits), json_array(), "metrics");
-    if (f->still)
-        add_row(rows, t, f, "still", f->rule == RULE_STILL, 0, 0, json_array(),
+        add_row(rows, t, f, RULE_ZEROS, f->n_dead, 0, dead_json(t, f),
                 "gradients");
+    add_row(rows, t, f, RULE_LOSS, f->loss, verdict_loss_needed(f, t->limits),
+            json_array(), "metrics");
+    if (f->still)
+        add_row(rows, t, f, RULE_STILL, 0, 0, json_array(), "gradients");
     if (e->nonfinite_steps)
-        add_row(rows, t, f, "loss_nonfinite", f->rule == RULE_LOSS_NONFINITE,
-                (double)e->nonfinite_steps, 0, json_array(), "metrics");
+        add_row(rows, t, f, RULE_LOSS_NONFINITE, (double)e->nonfinite_steps, 0,
+                json_array(), "metrics");
     if (f->rule == RULE_LOSS_GREW)
-        add_row(rows, t, f, "loss_grew", true, f->loss / f->loss_first,
+        add_row(rows, t, f, RULE_LOSS_GREW, f->loss / f->loss_start,
                 t->limits->diverged_loss, json_array(), "metrics");
     return rows;
 }

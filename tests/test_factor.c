@@ -53,11 +53,30 @@ static void far_ones_are_powers(void **state)
     free(text);
 }
 
+static void people_round_and_say_about(void **state)
+{
+    (void)state;
+    static const struct { double decades; const char *text; } rows[] = {
+        { 0, "1" }, { 0.01, "1" }, { 0.3617, "2.3" }, { 0.999, "about 10" },
+        { 1.82, "about 66" }, { 2.5441, "about 350" }, { 2.999, "about 1,000" },
+        { 3, "about 1,000" }, { 5.318, "about 210,000" },
+        { 6.3, "about 2 million" }, { 8.52, "about 330 million" },
+        { 9, "about 10^9" }, { 19.4, "about 10^19" }, { NAN, "?" },
+    };
+
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        char *text = factor_words(rows[i].decades);
+        assert_string_equal(text, rows[i].text);
+        free(text);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(three_digits_and_no_exponent),
         cmocka_unit_test(far_ones_are_powers),
+        cmocka_unit_test(people_round_and_say_about),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

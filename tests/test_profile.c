@@ -124,6 +124,7 @@ static void test_only_the_main_path_counts(void **state)
                   "fc", record_of(9, 1e-9))));
     check_near(number(slope_of(answer), "factor_per_layer"), 2, 1e-12);
     check_near(number(slope_of(answer), "decades_per_layer"), log10(2), 1e-12);
+    check_near(number(slope_of(answer), "ratio"), log10(4), 1e-12);
     check_near(number(slope_of(answer), "r2"), 1, 1e-12);
     const json_t *epoch = json_array_get(json_object_get(answer, "epochs"), 0);
     const json_t *layers = json_object_get(epoch, "layers");
@@ -153,9 +154,10 @@ static void test_zeros_and_nulls_are_left_out(void **state)
         json_pack("{s:o, s:o}", "conv1", record_of(9, -1),
                   "layer1.0.conv1", record_of(9, 8))));
     slope = slope_of(answer);
-    assert_int_equal(json_object_size(slope), 5);
+    assert_int_equal(json_object_size(slope), 6);
     assert_true(json_is_null(json_object_get(slope, "factor_per_layer")));
     assert_true(json_is_null(json_object_get(slope, "r2")));
+    assert_true(json_is_null(json_object_get(slope, "ratio")));
     json_decref(answer);
 }
 

@@ -122,14 +122,15 @@ static void test_slopes(void **state)
     (void)state;
     static const struct { double decades; const char *want, *rule, *says; }
     cases[] = {
-        { -0.45, "vanishing", "slope", "gradients vanish: the layers at c1 have"
-          " 10^-6.3 times the norm of those at c16, 0.35x a layer" },
+        { -0.45, "vanishing", "slope", "gradients vanish: around c1 their norm "
+          "is about 2 million times smaller than around c16; each layer towards"
+          " the input multiplies it by 0.355" },
         { -0.21, "vanishing", "slope", "gradients vanish" },
         { -0.1, "healthy", NULL, "gradients are healthy" },
-        { 0, "healthy", NULL, "1.00x a layer towards the input" },
+        { 0, "healthy", NULL, "norm is as large as around c16" },
         { 0.04, "healthy", NULL, "gradients are healthy" },
         { 0.06, "exploding", "slope", "gradients explode towards the input" },
-        { 0.45, "exploding", "slope", "10^6.3 times" },
+        { 0.45, "exploding", "slope", "about 2 million times larger" },
     };
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++)
         for (double scale = 1e-12; scale < 1e13; scale *= 1e12) {
@@ -151,7 +152,7 @@ static void test_ratio(void **state)
     }
     add_started();
     add(epoch_with(1, layers, 2.3));
-    check("vanishing", "ratio", "10^-5.0 times");
+    check("vanishing", "ratio", "about 100,000 times smaller");
 }
 
 static void test_zeros(void **state)
@@ -185,6 +186,10 @@ static void test_activations_that_are_zero(void **state)
     add_started();
     add(event);
     check("dead", "zeros", "1 dead layer: nothing but zeros in c8");
+    json_t *answer = verdict();
+    assert_string_equal(text(deciding(answer), "href"), "/api/v1/jobs/7/"
+                        "gradients?quantity=act_zeros&epochs=1");
+    json_decref(answer);
 }
 
 // Underflow at the end of a steep slope is vanishing, not death.
@@ -197,7 +202,7 @@ static void test_underflow_is_vanishing(void **state)
     json_object_set_new(layers, "c1", record);
     add_started();
     add(epoch_with(1, layers, 2.3));
-    check("vanishing", "slope", "at 1 layers it is too small for a float");
+    check("vanishing", "slope", "at 1 layer it is too small for a float");
 }
 
 /* ---- by the loss ---- */
@@ -286,6 +291,10 @@ static void test_diverged(void **state)
     add(epoch_with(1, line(0, 1), 2.3));
     add(epoch_with(2, line(0, 1), 2.3e3));
     check("diverged", "loss_grew", "the loss of epoch 2 is 2.3e+03");
+    json_t *answer = verdict();
+    assert_float_equal(json_number_value(json_object_get(deciding(answer),
+                       "value")), 1000, 1e-9);
+    json_decref(answer);
     add_started();
     add(epoch_with(1, line(0, 1), 2.3));
     add(json_pack("{s:s, s:s}", "type", "finished", "state", "diverged"));
@@ -325,7 +334,8 @@ static void test_how_it_started(void **state)
     assert_string_equal(text(json_object_get(answer, "start"), "verdict"),
                         "exploding");
     assert_non_null(strstr(text(answer, "summary"), "At step 0 gradients were "
-                           "exploding: 1.21x a layer"));
+                           "exploding: each layer towards the input "
+                           "multiplied them by 1.21"));
     json_decref(answer);
 }
 
@@ -343,7 +353,8 @@ static void test_shape(void **state)
     assert_int_equal(json_integer_value(json_object_get(answer, "job")), 7);
     const json_t *row = json_array_get(json_object_get(answer, "evidence"), 0);
     assert_string_equal(text(row, "rule"), "slope");
-    assert_string_equal(text(row, "href"), "/api/v1/jobs/7/profile?epochs=2");
+    assert_string_equal(text(row, "href"), "/api/v1/jobs/7/profile?"
+                        "quantity=grad_out&epochs=2");
     assert_true(json_is_number(json_object_get(row, "value")));
     assert_true(json_is_number(json_object_get(row, "threshold")));
     assert_int_equal(json_array_size(json_object_get(row, "layers")), 2);

@@ -284,6 +284,7 @@ static void test_metrics(void **state)
     (void)state;
     json_t *event = epoch_event(1, json_object());
     json_object_set_new(event, "loss", json_null());
+    json_object_set_new(event, "nonfinite_steps", json_integer(3));
     json_object_set_new(event, "time",
                         json_string("2026-11-23T20:22:38.614Z"));
     json_object_set_new(event, "validation", json_pack("{s:f, s:f}",
@@ -295,11 +296,12 @@ static void test_metrics(void **state)
     add(live_event(2, 3, json_object()));
     const char *epochs =
         "'epochs': [{'epoch': 1, 'complete': true, 'loss': null,"
-        "'accuracy': 0.25, 'validation': {'loss': 2.5, 'accuracy': 0.5},"
+        "'accuracy': 0.25, 'nonfinite_steps': 3,"
+        "'validation': {'loss': 2.5, 'accuracy': 0.5},"
         "'images_per_second': 200.0, 'recording_share': 0.01,"
         "'duration_seconds': 3.2, 'time': '2026-11-23T20:22:38.614Z'},"
         "{'epoch': 2, 'complete': false, 'loss': 2.75, 'accuracy': 0.125,"
-        "'validation': null, 'images_per_second': 190.0,"
+        "'nonfinite_steps': 0, 'validation': null, 'images_per_second': 190.0,"
         "'recording_share': null, 'duration_seconds': null, 'time': null}]";
     char *want = xasprintf("{'job': 7, %s}", epochs);
     check_json(ask(VIEW_METRICS, ""), want);

@@ -7,6 +7,7 @@
 
 #include "common/clock.h"
 #include "common/event.h"
+#include "common/log.h"
 #include "common/mem.h"
 #include "model/nets.h"
 
@@ -248,6 +249,7 @@ static json_t *failed(const char *code, const char *message)
 
 void tell_failed(struct tell *t, const char *code, const char *message)
 {
+    log_error("%s", message);       // a log that says nothing helps nobody
     tell(t, failed(code, message));
 }
 
