@@ -18,7 +18,9 @@ export async function startBrowser() {
 export async function openPage(browser, url, options = {}) {
   const page = await browser.newPage({ viewport: { width: 1360, height: 1200 }, ...options });
   const wrong = [], { origin } = new URL(url);
-  page.on('console', (m) => { if (m.type() === 'error') wrong.push(`console: ${m.text()} ${m.location().url}`); });
+  page.on('console', (m) => {
+    if (m.type() === 'error') wrong.push(`console: ${m.text()} ${m.location().url}`);
+  });
   page.on('pageerror', (e) => wrong.push(`exception: ${e.message}`));
   page.on('request', (r) => {
     if (new URL(r.url()).origin !== origin && !/^(data|blob):/.test(r.url())) wrong.push(`request: ${r.url()}`);
@@ -54,6 +56,10 @@ export function shownNorm(x) {
   const size = Math.abs(x);
   return size >= 0.01 && size < 1e4 ? String(Number(x.toPrecision(3))) : x.toExponential(2);
 }
+
+// As the page writes the powers of ten of the daemon's sentences.
+export const shownPowers = (text) => text.replace(/10\^(\d+)(?![\d.])/g, (_, digits) =>
+  `10${[...digits].map((d) => '⁰¹²³⁴⁵⁶⁷⁸⁹'[d]).join('')}`);
 
 // Submits, and waits for the first event of a type.
 export async function submitAndWait(daemon, spec, type) {

@@ -52,10 +52,12 @@ const VIEWS = [
   { view: 'profile', address: '', controls: {}, chart: 'early-1', svg: 'step 0', marks: ['rgb(', 2],
     cells: async () => (await daemon.api('/jobs/1/profile')).early_steps.flatMap((s) =>
       s.layers.map((l) => [1, s.step, l.layer, l.depth, l.value])) },
-  { view: 'training', address: '', controls: {}, chart: 'loss', svg: 'cross-entropy, nats', marks: ['#e69f00', 1],
+  { view: 'training', address: '', controls: {}, chart: 'loss',
+    svg: 'cross-entropy, nats', marks: ['#e69f00', 1],
     cells: async () => (await Promise.all([1, 2].map(async (id) =>
       (await daemon.api(`/jobs/${id}/metrics`)).epochs.map((e) => [id, e.epoch, e.loss])))).flat() },
-  { view: 'verdict', address: '', controls: {}, chart: 'epochs', svg: 'epoch', marks: ['fill-opacity="0.55"', 2],
+  { view: 'verdict', address: '', controls: {}, chart: 'epochs',
+    svg: 'epoch', marks: ['fill-opacity="0.55"', 2],
     cells: async () => (await Promise.all([1, 2].map(async (id) =>
       (await daemon.api(`/jobs/${id}/verdict`)).epochs.map((e) => [id, e.epoch, e.verdict])))).flat() },
   { view: 'verdict', address: 'quantity=weight', controls: { Quantity: 'weight' },

@@ -64,7 +64,8 @@ test('every operation answers as documented, right and wrong', async () => {
     `${job}/gradients.csv`, `${job}/histograms?bins=decade8`, `${job}/profile`, `${job}/verdict`,
     `${job}/metrics?detail=steps`, `${API}/jobs.csv?state=done`, `${job}/metrics.csv`,
     `${job}/metrics.columns`, `${job}/gradients.columns`, `${job}/histograms.csv`,
-    `${job}/histograms.columns`, `${job}/profile.csv`, `${job}/profile.columns`, `${API}/compare?jobs=${done},${done}`,
+    `${job}/histograms.columns`, `${job}/profile.csv`, `${job}/profile.columns`,
+    `${API}/compare?jobs=${done},${done}`,
     `${API}/compare.csv?jobs=${done},${done}`, `${API}/compare.columns?jobs=${done},${done}`]) {
     const { status, headers } = await ask('GET', path);
     assert.equal(status, 200, path);
@@ -242,7 +243,8 @@ test('the examples of docs/api.md work, one for each operation', async (t) => {
     const endless = found[1] === `${API}/events`;
     await promisify(execFile)('bash', ['-c', `${command} --fail-with-body ${endless ? '-m 1' : '-m 20'}`],
       { cwd: folder }).catch((error) => {
-      if (!(endless && error.code === 28)) assert.fail(`${command}: ${error.code} ${error.stdout} ${error.stderr}`);
+      if (!(endless && error.code === 28))
+      assert.fail(`${command}: ${error.code} ${error.stdout} ${error.stderr}`);
     });
   }
   assert.deepEqual([...left], []);

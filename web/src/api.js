@@ -1,7 +1,7 @@
 // Everything the page asks the daemon: the only file that knows URLs.
 
 const BASE = '/api/v1';
-const RETRY_MILLIS = 2000;
+export const RETRY_MILLIS = 2000;     // before what nobody answered is asked again
 
 async function ask(path, { method = 'GET', body, type = 'application/json' } = {}) {
   const headers = { Accept: 'application/json' };
@@ -24,7 +24,7 @@ function query(parameters) {
   return set.length ? `?${new URLSearchParams(set)}` : '';
 }
 
-export const getRoot = () => ask('');
+const getRoot = () => ask('');
 export const listJobs = (parameters = {}) => ask(`/jobs${query(parameters)}`);
 export const getJob = (id) => ask(`/jobs/${id}`);
 export const getHistograms = (id, parameters) =>
@@ -70,10 +70,12 @@ export async function describe() {
 }
 
 // An address of the API as evidence gives it, in words of the page:
-// "/api/v1/jobs/7/profile?epochs=3" -> {route: 'profile', epoch: '3'}
+// "/api/v1/jobs/7/profile?quantity=weight&epochs=3" ->
+// {route: 'profile', quantity: 'weight', epoch: '3'}
 export function readLink(href) {
-  const url = new URL(href, location.origin);
-  return { route: url.pathname.split('/').at(-1), epoch: url.searchParams.get('epochs') ?? '' };
+  const { pathname, searchParams } = new URL(href, location.origin);
+  return { route: pathname.split('/').at(-1), quantity: searchParams.get('quantity') ?? '',
+    epoch: searchParams.get('epochs') ?? '' };
 }
 
 export const LAST_TYPES = ['finished', 'failed', 'cancelled'];

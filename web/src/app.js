@@ -1,6 +1,7 @@
 // The page: shows what the address after # names, and says when the daemon is
 // out of reach.
 import { forgetWrite, readAddress } from './address.js';
+import { RETRY_MILLIS } from './api.js';
 import { h, replace } from './dom.js';
 import { jobPage } from './pages/job.js';
 import { jobsPage } from './pages/jobs.js';
@@ -8,7 +9,7 @@ import { submitPage } from './pages/submit.js';
 
 const root = document.getElementById('page');
 const connection = document.getElementById('connection');
-const LOST = 'Connection lost; trying again …', RETRY_MILLIS = 2000;
+const LOST = 'Connection lost; trying again …';
 let open = null;    // {path, title, navigate(state), close()}
 let watched = null;
 let turn = 0;

@@ -8,6 +8,10 @@ export function powerOfTen(exponent) {
   return `10${exponent < 0 ? '⁻' : ''}${digits.join('')}`;
 }
 
+// "10^18 times" -> "10¹⁸ times", as the daemon's sentences have it.
+export const raised = (text) =>
+  text.replace(/10\^(-?\d+)(?![\d.])/g, (_, exponent) => powerOfTen(Number(exponent)));
+
 // 3.1e-7 -> "3.10e-7", 0.125 -> "0.125", null -> "–"
 export function norm(x) {
   if (x === null || x === undefined) return '–';

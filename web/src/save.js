@@ -14,7 +14,7 @@ function save(name, blob) {
 }
 
 // RFC 4180: quotes only where needed, lines end with CR LF.
-export function csv({ heads, rows }) {
+function csv({ heads, rows }) {
   const cell = (value) => {
     const text = value === null || value === undefined ? '' : String(value);
     return /[",\r\n]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text;

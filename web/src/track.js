@@ -4,31 +4,33 @@
 // Medians and percentiles of all layers are there for every epoch; histograms
 // only of the layers that a view asked for with needHistograms().
 import { follow, getHistograms, getJob, getMetrics, getNewest, getProfile, getVerdict,
-  LAST_TYPES } from './api.js';
+  LAST_TYPES, RETRY_MILLIS } from './api.js';
+import { hasEnded } from './states.js';
 import { keysOf } from './views/quantities.js';
 
-const ENDED = ['done', 'failed', 'cancelled', 'diverged'];
 const CHUNK = 1000;         // histograms in one answer: about 2 MB
 // Browsers hold six connections to a daemon; a stream takes one for itself.
 const OWN_STREAMS = 3;
-
-export const hasEnded = (job) => ENDED.includes(job.state);
 
 // onChange() is called after every change; onState as in api.follow().
 // Returns the tracks, and close(), which ends their streams.
 export async function openTracks(ids, quantity, onChange, onState) {
   const since = ids.length > OWN_STREAMS ? await getNewest() : 0;
   const tracks = await Promise.all(ids.map((id) => openTrack(id, quantity, onChange)));
+  tracks.forEach((track) => { track.open = true; });
   const going = tracks.filter((track) => !hasEnded(track.job));
   const ends = going.length > OWN_STREAMS ? [followTogether(going, since, onState)]
     : going.map((track) => followOne(track, onState));
-  return { tracks, close: () => ends.forEach((end) => end()) };
+  return { tracks, close() {
+    tracks.forEach((track) => { track.open = false; });
+    ends.forEach((end) => end());
+  } };
 }
 
 async function openTrack(id, quantity, onChange) {
   const track = { id, job: await getJob(id), quantity: null, wanted: null, layers: [], theory: null,
     summaries: new Map(), heights: null, medians: null, early: [], training: [], verdict: null, loading: null,
-    sets: new Map(), busy: 0, work: Promise.resolve(), onChange };
+    sets: new Map(), open: null, busy: 0, work: Promise.resolve(), onChange };
 
   track.wanted = pickQuantity(track.job, quantity);
   await reload(track);
@@ -84,6 +86,20 @@ function enqueue(track, act) {
   return track.work;
 }
 
+// What the daemon answers, null where it says that there is no such thing. While
+// the track is open it is asked until it answers.
+async function answerOf(track, ask) {
+  for (;;) {
+    try {
+      return await ask();
+    } catch (error) {
+      if (error.status !== undefined) return null;
+      if (!track.open) throw error;
+      await new Promise((resolve) => { setTimeout(resolve, RETRY_MILLIS); });
+    }
+  }
+}
+
 // The job itself, where no event tells of it: its name and priority.
 export const refresh = (track) => enqueue(track, async () => { track.job = await getJob(track.id); });
 
@@ -99,12 +115,12 @@ export function setQuantity(track, name) {
 // Everything anew: at the beginning, when an attempt starts over, and after a
 // lost connection.
 async function reload(track) {
-  const job = await getJob(track.id), quantity = track.wanted;
+  const job = await answerOf(track, () => getJob(track.id)) ?? track.job, quantity = track.wanted;
   const begun = !['queued', 'starting'].includes(job.state) || job.attempt > 1;
   const [profile, metrics, verdict] = await Promise.all([
-    begun ? getProfile(track.id, { quantity }).catch(() => null) : null,
-    begun ? getMetrics(track.id).catch(() => null) : null,
-    begun && job.links.verdict ? getVerdict(track.id).catch(() => null) : null,
+    begun ? answerOf(track, () => getProfile(track.id, { quantity })) : null,
+    begun ? answerOf(track, () => getMetrics(track.id)) : null,
+    begun && job.links.verdict ? answerOf(track, () => getVerdict(track.id)) : null,
   ]);
   const asked = [...track.sets].map(([key, set]) => [key, [...set.asked]]);
 
@@ -144,7 +160,7 @@ async function take(track, event) {
     return reload(track);
   }
   if (event.type === 'epoch') await takeEpoch(track, event);
-  track.job = await getJob(track.id).catch(() => track.job);
+  track.job = await answerOf(track, () => getJob(track.id)) ?? track.job;
 }
 
 function takeLive(track, event) {
@@ -166,8 +182,8 @@ async function takeEpoch(track, event) {
     .sort((a, b) => a.epoch - b.epoch);
   takeRecords(track, { ...event, quantities }, event.complete);
   const [profile, verdict] = await Promise.all([
-    getProfile(track.id, { quantity: track.quantity, epochs: event.epoch }).catch(() => null),
-    track.job.links.verdict ? getVerdict(track.id).catch(() => null) : null,
+    answerOf(track, () => getProfile(track.id, { quantity: track.quantity, epochs: event.epoch })),
+    track.job.links.verdict ? answerOf(track, () => getVerdict(track.id)) : null,
     ...[...track.sets].filter(([key]) => key.endsWith('/samples')).map(([key, set]) =>
       fetchChunk(track, key, [...set.asked], `${event.epoch}`)),
   ]);
@@ -254,8 +270,8 @@ async function fetchLayers(track, key, wanted, epoch) {
 
 async function fetchChunk(track, key, layers, epochs) {
   const [bins, source] = key.split('/');
-  const answer = await getHistograms(track.id, { quantity: track.quantity, bins, source, epochs,
-    layers: layers.join(',') }).catch(() => null);
+  const answer = await answerOf(track, () => getHistograms(track.id, { quantity: track.quantity, bins,
+    source, epochs, layers: layers.join(',') }));
   if (!answer) return;
   const set = setOf(track, key);
   set.edges = answer.bins.edges;

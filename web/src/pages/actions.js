@@ -3,10 +3,8 @@
 import { address } from '../address.js';
 import { actOnJob, editJob, moveJob, removeJob } from '../api.js';
 import { confirm, h, labelled } from '../dom.js';
+import { ENDED } from '../states.js';
 
-export const STATES = ['queued', 'starting', 'running', 'paused', 'done', 'failed', 'cancelled',
-  'diverged'];
-const ENDED = ['done', 'failed', 'cancelled', 'diverged'];
 
 // In which states; route: what the daemon must have for it, where it is not
 // the name; label: of a button whose name does not say enough; act(job): a

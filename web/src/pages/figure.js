@@ -17,6 +17,11 @@ export function makeFigure(key, label, fileName) {
   const name = () => `${fileName()}-${key}`;
   const button = (text, save) => h('button', { type: 'button', 'aria-label':
     `download ${key} as ${text}`, onclick: () => save(name()) }, text);
+  const relabel = (text) => {
+    label = text;
+    chart.element.setAttribute('aria-label', text);
+    numbers.setAttribute('aria-label', `Data of: ${text}`);
+  };
   const width = () => chart.element.clientWidth || 800;
 
   // Only while it is open, and not at every move of a slider: tables of many
@@ -45,6 +50,7 @@ export function makeFigure(key, label, fileName) {
       now = next;
       title.hidden = !next.title;
       setText(title, next.title ?? '');
+      if (next.label !== label) relabel(next.label);
       const lines = (next.words ?? []).filter(Boolean);
       if (lines.join('\n') !== said) replace(words, lines.map((line) => h('p', {}, line)));
       said = lines.join('\n');

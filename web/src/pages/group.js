@@ -3,9 +3,7 @@
 import { address } from '../address.js';
 import { cancelGroup } from '../api.js';
 import { confirm, h, redraw, scroller, table } from '../dom.js';
-import { STATES } from './actions.js';
-
-const ENDED = ['done', 'failed', 'cancelled', 'diverged'];
+import { ENDED, STATES } from '../states.js';
 
 const compareLink = (ids, text) => h('a', { class: 'button', href: address(`/jobs/${ids.join(',')}`,
   { view: 'profile', seeds: 'bands' }) }, text);

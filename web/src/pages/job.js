@@ -1,19 +1,19 @@
 // One job, or several compared: what it is doing, and the views of its records
 // behind tabs.
 import { address, writeAddress } from '../address.js';
-import { describe, getComparison } from '../api.js';
-import { h, redraw as drawAnew, replace, setText } from '../dom.js';
-import { duration, norm, percent, rate, waits } from '../format.js';
+import { describe, getComparison, RETRY_MILLIS } from '../api.js';
+import { h, replace, setText } from '../dom.js';
 import { ink } from '../palette.js';
-import { saveGif, saveWebm } from '../save.js';
-import { epochsOf, hasEnded, needHistograms, openTracks, refresh, setQuantity } from '../track.js';
+import { hasEnded } from '../states.js';
+import { epochsOf, needHistograms, openTracks, setQuantity } from '../track.js';
 import { VIEWS, viewOf } from '../views/index.js';
-import { actionButtons } from './actions.js';
 import { makeControls } from './controls.js';
 import { makeFigure } from './figure.js';
-import { badge } from './jobs.js';
+import { makeFilm } from './film.js';
+import { drawHead, makeHead, nameOf } from './head.js';
 
 const COMPARE_MILLIS = 250;
+const OVER_CHART = 48;      // pixels of a panel's edge and title
 
 export async function jobPage(ids, root, onState, { path, state }) {
   const page = { ids, path, state, tracks: [], heads: [], figures: new Map(), frame: 0,
@@ -37,8 +37,10 @@ export async function jobPage(ids, root, onState, { path, state }) {
   page.tracks = tracks;
   build(page, root);
   draw(page);
+  redraw();         // by where it stands, once it stands in the document
   const scheme = matchMedia('(prefers-color-scheme: dark)');
   scheme.addEventListener('change', redraw);
+  addEventListener('resize', redraw);
   return {
     title: tracks.map(nameOf).join(', '),
     navigate(next) {
@@ -49,6 +51,7 @@ export async function jobPage(ids, root, onState, { path, state }) {
     close() {
       page.closed = true;
       scheme.removeEventListener('change', redraw);
+      removeEventListener('resize', redraw);
       cancelAnimationFrame(page.frame);
       clearTimeout(page.comparing);
       page.controls.close();
@@ -80,58 +83,67 @@ function compare(page) {
         .catch(({ status }) => { missed ||= status === undefined; })));
     if (page.compared !== key || page.closed) return;
     page.comparisons = answers.filter(Boolean);
-    // Nobody answered: again as soon as there is something new.
-    if (missed) page.compared = '';
-    else page.redraw();
+    page.redraw();
+    // Nobody answered one of them: all again.
+    if (missed) page.comparing = setTimeout(() => { page.compared = ''; page.redraw(); }, RETRY_MILLIS);
   }, COMPARE_MILLIS);
 }
 
 function build(page, root) {
-  page.heads = page.tracks.map((track) =>
-    h('section', { class: 'panel job-head', 'data-job': track.id }, h('div', { class: 'facts-of' }),
-      h('div', { class: 'doings' })));
+  page.heads = page.tracks.map(makeHead);
   page.tabs = VIEWS.map((view) => ({ view, link: h('a', {}, view.label) }));
   page.controls = makeControls(page.change);
   page.text = h('p', { class: 'quiet explain' });
   page.host = h('div', { class: 'panels figures' });
   page.body = h('div', { class: 'body' });
-  page.films = filmButtons(page);
-  replace(root,
-    h('div', { class: 'panels heads' }, page.heads),
-    h('nav', { class: 'tabs', 'aria-label': 'Views' }, page.tabs.map((t) => t.link)),
-    page.controls.element, page.text, page.body, page.host, page.films);
+  page.film = makeFilm(() => ({ name: fileName(page), width: filmWidth(page), frames: framesOf(page) }),
+    () => Promise.all(page.tracks.map((track) => track.work)));
+  page.nav = h('nav', { class: 'tabs', 'aria-label': 'Views' }, page.tabs.map((t) => t.link));
+  replace(root, h('div', { class: 'panels heads' }, page.heads), page.nav, page.controls.element,
+    page.text, page.body, page.host, page.film);
 }
 
-export const nameOf = (track) => `${track.job.name} (${track.id})`;
-const fileName = (page) => `job-${page.ids.join('-')}-${viewOf(page.state).id}`;
+// With the quantity, where it is not the one that jobs have by default.
+function fileName({ ids, state, tracks }) {
+  const view = viewOf(state), { quantity } = tracks[0];
+  const other = quantity !== 'grad_out' && view.controls(state, tracks).includes('quantity');
+  return `job-${ids.join('-')}-${view.id}${other ? `-${quantity}` : ''}`;
+}
 
 // While jobs are compared, one that is behind shows its own newest epoch.
 function context(page, state = page.state) {
   return { tracks: page.tracks, state, ink: ink(), nameOf, comparisons: page.comparisons,
+    room: () => innerHeight - page.host.getBoundingClientRect().top - scrollY - OVER_CHART,
     epochOf: (track) => state.epoch
       ? track.summaries.get(Number(state.epoch)) : epochsOf(track).at(-1) };
 }
 
+function drawTabs(page, shown) {
+  for (const { view, link } of page.tabs) {
+    link.hidden = view.shown ? !view.shown(page.tracks) : false;
+    const href = address(page.path, { ...page.state, view: view.id });
+    if (link.getAttribute('href') !== href) link.setAttribute('href', href);
+    if (view === shown) link.setAttribute('aria-current', 'page');
+    else link.removeAttribute('aria-current');
+  }
+}
+
 function draw(page) {
   const view = viewOf(page.state), ctx = context(page);
-  page.tracks.forEach((track, i) => drawHead(page, page.heads[i], track, ctx.epochOf(track)));
-  for (const tab of page.tabs) {
-    tab.link.hidden = tab.view.shown ? !tab.view.shown(page.tracks) : false;
-    const href = address(page.path, { ...page.state, view: tab.view.id });
-    if (tab.link.getAttribute('href') !== href) tab.link.setAttribute('href', href);
-    if (tab.view === view) tab.link.setAttribute('aria-current', 'page');
-    else tab.link.removeAttribute('aria-current');
-  }
+  page.tracks.forEach((track, i) => drawHead(page.heads[i], track, ctx.epochOf(track), page.can));
+  drawTabs(page, view);
   const empty = page.tracks.every((t) => t.summaries.size === 0 && t.training.length === 0);
-  page.controls.update(empty ? [] : [...view.controls(page.state), 'quantity'], page.state, page.tracks);
-  setText(page.text, empty ? nothingYet(page.tracks) : view.text(page.state));
+  page.nav.hidden = empty && page.tracks.every((t) => hasEnded(t.job));
+  page.controls.update(empty ? [] : view.controls(page.state, page.tracks), page.state, page.tracks);
+  setText(page.text, empty ? nothingYet(page.tracks) : view.text(page.state, page.tracks[0].quantity));
   const needs = view.needs?.(ctx);
   if (needs) page.tracks.forEach((track) => needHistograms(track,
     { ...needs, epoch: ctx.epochOf(track)?.epoch }));
   drawFigures(page, empty ? [] : view.charts(ctx));
-  drawBody(page, view, ctx);
+  drawBody(page, page.nav.hidden ? {} : view, ctx);
+  show(page, view);
   compare(page);
-  page.films.hidden = empty || !view.controls(page.state).includes('epoch');
+  page.film.hidden = empty || !view.controls(page.state, page.tracks).includes('epoch');
 }
 
 // In place of charts without a number in them.
@@ -158,6 +170,16 @@ function drawFigures(page, charts) {
   });
 }
 
+// The chart that a link was about, once.
+function show(page, view) {
+  const figure = page.figures.get(`${view.id}/${page.state.chart}`);
+  if (!figure?.element.isConnected) return;
+  page.state = { ...page.state, chart: '' };
+  figure.element.tabIndex = -1;
+  figure.element.focus({ preventScroll: true });
+  figure.element.scrollIntoView();
+}
+
 function drawBody(page, view, ctx) {
   const key = view.body ? JSON.stringify([view.id, page.tracks.map((t) => [t.job.name, t.verdict])]) : '';
   if (key === page.drawnBody) return;
@@ -165,70 +187,12 @@ function drawBody(page, view, ctx) {
   replace(page.body, view.body?.(ctx) ?? []);
 }
 
-// The view as an animation, a frame an epoch.
-function filmButtons(page) {
-  const status = h('output', { class: 'quiet', 'aria-live': 'off' });
-  const button = (text, save) => h('button', { type: 'button', onclick: async (event) => {
-    const pressed = event.currentTarget;
-    pressed.disabled = true;
-    // All that was asked for is in the film, though it may still be on its way.
-    await Promise.all(page.tracks.map((track) => track.work));
-    await save(fileName(page), frames(page), filmWidth(page), (share) => {
-      status.textContent = `${Math.round(100 * share)} %`;
-    }).catch((error) => { status.textContent = error.message; });
-    pressed.disabled = false;
-    if (status.textContent === '100 %') status.textContent = 'saved';
-  } }, text);
-  return h('div', { class: 'row saves film' }, h('span', { class: 'quiet' }, 'All epochs as an animation'),
-    button('GIF', saveGif), button('WebM', saveWebm), status);
-}
-
 const filmWidth = (page) => Math.min(900, [...page.figures.values()][0]?.width() ?? 700);
 
-function frames(page) {
+function framesOf(page) {
   const epochs = [...new Set(page.tracks.flatMap((t) => [...t.summaries.keys()]))].sort((a, b) => a - b);
   const { state } = page, view = viewOf(state);
   return epochs.map((epoch) => () => ({ title: `epoch ${epoch}`,
     charts: view.charts(context(page, { ...state, epoch: String(epoch) }))
       .filter((chart) => !chart.key.startsWith('early')) }));
-}
-
-function drawHead(page, head, track, epoch) {
-  const { job, loading, verdict } = track, progress = job.progress ?? {};
-  const steps = (progress.epochs ?? 0) * (progress.steps_per_epoch ?? 0);
-  const done = job.state === 'done' ? 1
-    : steps ? ((progress.epoch - 1) * progress.steps_per_epoch + progress.step) / steps : 0;
-  // Of the epoch that is shown; of the running one, what it has so far.
-  const of = (epoch?.complete && track.training.find((e) => e.epoch === epoch.epoch)) || job;
-  const facts = [
-    ...waits(job),
-    loading ? `decoding images: ${loading.images} of ${loading.of}` : null,
-    epoch ? `epoch ${epoch.epoch}${epoch.complete ? '' : hasEnded(job) ? ', cut short' : ', running'}` : null,
-    hasEnded(job) || !progress.images_per_second ? null : rate(progress.images_per_second),
-    hasEnded(job) || !progress.eta_seconds ? null : `${duration(progress.eta_seconds)} left`,
-    epoch ? `loss ${norm(of.loss)}` : null, epoch ? `accuracy ${percent(of.accuracy)}` : null,
-  ].filter(Boolean);
-  // Of a job that ended before anything was recorded, its end is what there is to say.
-  const known = verdict && (track.summaries.size > 0 || !hasEnded(job));
-  const [said, doings] = head.children;
-  drawAnew(said, [job.name, job.state, done, facts, known, verdict?.verdict, verdict?.summary, job.error], () => [
-    h('div', { class: 'row' }, h('h1', {}, nameOf(track)), badge(job.state),
-      known && verdict.verdict !== job.state ? badge(verdict.verdict) : null),
-    h('progress', { max: 1, value: done, 'aria-label': `progress of job ${job.id}` }),
-    h('p', { class: 'quiet facts' }, facts.join(' · ')),
-    known ? h('p', { class: 'summary' }, verdict.summary) : null,
-    job.error ? h('p', { class: 'error', role: 'alert' }, job.error.message) : null]);
-  drawAnew(doings, [job.name, job.state, job.spec.priority], () => actionsOf(page, track));
-}
-
-// A job that is gone is no longer here to see.
-function actionsOf(page, track) {
-  const error = h('p', { class: 'error', role: 'alert', hidden: true });
-  return [actionButtons(track.job, page.can, (_, name) => {
-    if (name === 'remove') location.hash = address('/');
-    else refresh(track);
-  }, ({ message }) => {
-    error.textContent = message;
-    error.hidden = false;
-  }), error];
 }

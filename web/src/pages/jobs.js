@@ -3,7 +3,8 @@ import { address, writeAddress } from '../address.js';
 import { describe, drainQueue, follow, getGroup, getQueue, listJobs } from '../api.js';
 import { confirm, h, labelled, redraw, replace, scroller, select, setText } from '../dom.js';
 import { duration, norm, percent, rate, time, waits } from '../format.js';
-import { actionButtons, STATES } from './actions.js';
+import { STATES } from '../states.js';
+import { actionButtons } from './actions.js';
 import { drawGroup } from './group.js';
 
 const PAGE = 100, LOOK_MILLIS = 250;

@@ -1,7 +1,7 @@
 // A norm against depth: what the depth profile and the first steps share.
 import { norm, powerOfTen } from '../format.js';
 import { LINE_HEIGHT, wrap } from './frame.js';
-import { axisOf } from './quantities.js';
+import { axisOf, valueOf } from './quantities.js';
 
 export const GRID = { left: 76, right: 20, bottom: 44 };
 const ABOVE = 12, LABELS = 8;
@@ -48,8 +48,9 @@ export function placesOf({ deepest, low, high }, legend, { width, height }) {
     depth: (x) => (x - GRID.left) / wide };
 }
 
-// A slope as people say it.
-export function slopeWords(slope, complete) {
+// A slope as people say it; of layers that the line goes through, the first
+// eighth over the last.
+export function slopeWords(slope, complete, quantity) {
   if (!slope || slope.factor_per_layer === null || slope.factor_per_layer === undefined)
     return complete ? 'No slope: too few layers have a number to fit it to.'
       : 'No slope yet: it is fitted when the epoch is complete.';
@@ -59,7 +60,10 @@ export function slopeWords(slope, complete) {
   const layers = Math.abs(1 / decades);
   const tenfold = layers > 1000 ? 'which is level'
     : `tenfold ${decades > 0 ? 'growth' : 'loss'} every ${Math.max(1, Math.round(layers))} layers`;
-  return `Each layer towards the input multiplies the norm by ${norm(factor)}${sure}: ` +
-    `${decades.toFixed(3)} decades a layer, ${tenfold}.`;
+  const ends = slope.ratio === null || slope.ratio === undefined ? ''
+    : ` The first layers have ${norm(10 ** slope.ratio)} times the ${valueOf(quantity)} of the last ones ` +
+      `(${norm(slope.ratio)} decades).`;
+  return `Each layer towards the input multiplies the ${valueOf(quantity)} by ${norm(factor)}${sure}: ` +
+    `${norm(decades)} decades a layer, ${tenfold}.${ends}`;
 }
 

@@ -4,9 +4,10 @@ import { norm } from '../format.js';
 import { SERIES } from '../palette.js';
 import { legendOf, moreHeight } from './frame.js';
 import { axes, boundsOf, shown, slopeWords, SYMBOLS } from './depth.js';
+import { capital, valueOf } from './quantities.js';
 
 const STEP = 94;           // pixels of a step in the legend
-const HEADS = ['Job', 'Step', 'Layer', 'Depth', 'Norm'];
+const HEADS = ['Job', 'Step', 'Layer', 'Depth'];
 
 const made = new WeakMap();     // by what the daemon said, which stays
 
@@ -71,25 +72,25 @@ function option(ctx, tracks, bounds, size) {
 
 function wordsOf(ctx, track, many) {
   const steps = stepsOf(track), { theory } = track, whose = many ? `${ctx.nameOf(track)}: ` : '';
-  return [`${whose}At step ${steps[0].step}: ${slopeWords(steps[0].slope, true)}`, theory
+  return [`${whose}At step ${steps[0].step}: ${slopeWords(steps[0].slope, true, track.quantity)}`, theory
     ? `${whose}Theory for such a network at its start: ${norm(theory.factor_per_layer)} a layer (dashed).`
     : null];
 }
 
 function chartOf(ctx, tracks, key) {
-  const many = tracks.length > 1, bounds = boundsOfAll(ctx.tracks);
+  const many = tracks.length > 1, bounds = boundsOfAll(ctx.tracks), value = valueOf(tracks[0].quantity);
+  const heads = [...HEADS, capital(value)];
   const rows = (text) => tracks.flatMap((track) => stepsOf(track).flatMap((s) => s.layers.map((l) =>
     [String(track.id), String(s.step), l.layer, String(l.depth), text(l.value)])));
   return { key: `early-${key}`, height: 380 + moreHeight(tracks.length),
     title: many ? 'First steps' : `First steps of ${ctx.nameOf(tracks[0])}`,
-    label: `Norm against depth in the first steps of job ${tracks.map((t) => t.id).join(' and ')}`,
+    label: `${capital(value)} against depth in the first steps of job ${tracks.map((t) => t.id).join(' and ')}`,
     version: JSON.stringify([tracks.map((t) => [t.id, t.early.length, t.job.attempt, t.quantity]),
       bounds, ctx.ink.text]),
     words: [many ? 'Later steps are paler.' : null,
       ...tracks.flatMap((track) => wordsOf(ctx, track, many))],
     option: (size) => option(ctx, tracks, bounds, size),
-    table: () => ({ heads: HEADS, rows: rows(norm) }),
-    csv: () => ({ heads: HEADS, rows: rows((x) => x) }) };
+    table: () => ({ heads, rows: rows(norm) }), csv: () => ({ heads, rows: rows((x) => x) }) };
 }
 
 export function earlyCharts(ctx) {

@@ -1,9 +1,9 @@
-// How many times as large each layer's norm is in one job as in another, with
+// How many times as large each layer's values are in one job as in another, with
 // its interval, in network order on a logarithmic axis.
-import { norm, powerOfTen } from '../format.js';
+import { norm, powerOfTen, raised } from '../format.js';
 import { SERIES } from '../palette.js';
 import { isNarrow, labelRoom, LINE_HEIGHT, nameUnder } from './frame.js';
-import { axisOf } from './quantities.js';
+import { axisOf, valueOf } from './quantities.js';
 
 const ROW = 14, TOP = 24, BOTTOM = 60, RIGHT = 24, DOT = 4;
 const HEADS = ['Layer', 'Factor', 'Interval', 'log10', 'p', 'q'];
@@ -35,7 +35,7 @@ function mark(point, color, api, card) {
 }
 
 // layers: as the compare route answers; title: what the axis says.
-export function factorOption({ layers, title, ink }, { width }) {
+function factorOption({ layers, title, ink }, { width }) {
   const points = shown(layers), narrow = isNarrow({ width }), { min, max } = rangeOf(points);
   const names = points.map((p) => p.name), left = labelRoom(names, { width: 0 });
   return {
@@ -70,9 +70,9 @@ export function factorChart(ctx, comparison) {
     label: `Factor of job ${above} over job ${below}, layer by layer`,
     height: shown(layers).length * ROW + TOP + BOTTOM,
     version: JSON.stringify([quantity, epochs, summary, ctx.ink.text]),
-    words: [summary, 'How many times as large the norm is, by layer, with its 95 % interval; a hollow ' +
-      'point may be chance. q is p after correction for looking at many layers at once (expected ' +
-      'share of false finds).'],
+    words: [raised(summary), `How many times as large the ${valueOf(quantity)} is, by layer, with its 95 % ` +
+      'interval; a hollow point may be chance. q is p after correction for looking at many layers at ' +
+      'once (expected share of false finds).'],
     option: (size) => factorOption({ layers, ink: ctx.ink,
       title: `${axisOf(quantity)}, job ${above} over job ${below}` }, size),
     table: () => ({ heads: HEADS, rows: all.map(([name, l]) => [name, norm(l.factor),

@@ -1,35 +1,41 @@
-// Heat map: the median norm of every layer in every epoch, on one screen.
+// Heat map: the median of every layer in every epoch, on one screen.
 import { norm, powerOfTen } from '../format.js';
 import { AROUND, mixed, RISING } from '../palette.js';
 import { epochsOf } from '../track.js';
 import { labelRoom, LINE_HEIGHT, wrap } from './frame.js';
 import { layersOfAll } from './layers.js';
-import { axisOf } from './quantities.js';
+import { axisOf, isGradient, valueOf } from './quantities.js';
 
-const ROW = 12, TOP = 22, BOTTOM = 116, MARGIN = 16;
+const ROW = 12, LEAST_ROW = 4, TOP = 22, MARGIN = 16;
+const BELOW = 78;           // pixels under the rows, but for what the colours say
+const LABEL = 11;           // pixels that a label of a row needs
+
+// What the colours say, in as many lines as it needs.
+const scaleLines = (scale, width) => wrap(scale, width - MARGIN).split('\n');
 
 // Where things stand in a chart of a size, in pixels.
-function placesOf({ epochs, names }, { width, height }) {
+function placesOf({ epochs, names, scale }, { width, height }) {
   const left = labelRoom(names, { width: 0 }), right = MARGIN;
-  return { left, right, wide: (width - left - right) / Math.max(epochs.length, 1),
-    tall: (height - TOP - BOTTOM) / Math.max(names.length, 1) };
+  const bottom = BELOW + LINE_HEIGHT * scaleLines(scale, width).length;
+  return { left, right, bottom, wide: (width - left - right) / Math.max(epochs.length, 1),
+    tall: (height - TOP - bottom) / Math.max(names.length, 1) };
 }
 
 // map: {epochs, names, value(epoch, name), low, high, colours, what, scale,
 // ink}; low and high are decades, scale what the colours say.
 function frame({ epochs, names, low, high, colours, scale, ink }, size) {
-  const { left, right } = placesOf({ epochs, names }, size);
+  const { left, right, bottom, tall } = placesOf({ epochs, names, scale }, size);
   const quiet = { color: ink.quiet, fontSize: 10 }, named = { nameTextStyle: { color: ink.quiet } };
   return {
-    grid: { left, right, top: TOP, bottom: BOTTOM, outerBoundsMode: 'none' },
-    title: { text: wrap(scale, size.width - MARGIN), left: 'center', top: size.height - 68,
+    grid: { left, right, top: TOP, bottom, outerBoundsMode: 'none' },
+    title: { text: scaleLines(scale, size.width).join('\n'), left: 'center', top: size.height - bottom + 42,
       textStyle: { color: ink.quiet, fontSize: 12, lineHeight: LINE_HEIGHT, fontWeight: 'normal' } },
     xAxis: { type: 'category', data: epochs.map((e) => String(e.epoch)), name: 'epoch',
       nameLocation: 'middle', nameGap: 24, ...named, axisLabel: quiet,
       axisLine: { lineStyle: { color: ink.line } } },
     yAxis: { type: 'category', data: names, inverse: true, name: 'layer', nameLocation: 'start',
-      nameGap: 6, ...named, axisTick: { show: false },
-      axisLabel: { ...quiet, interval: 0, color: ink.text },
+      nameGap: 8, ...named, axisTick: { show: false },
+      axisLabel: { ...quiet, interval: Math.max(0, Math.ceil(LABEL / tall) - 1), color: ink.text },
       axisLine: { lineStyle: { color: ink.line } } },
     visualMap: { type: 'continuous', min: low, max: high, calculable: false,
       orient: 'horizontal', left: 'center', bottom: 2, itemHeight: Math.min(320, size.width / 2),
@@ -66,7 +72,10 @@ function chart(ctx, track, names, { key, title, label: words, ...rest }) {
   const map = { ...rest, epochs: epochsOf(track), names, ink: ctx.ink }, { epochs, value } = map;
   const matrix = (text) => ({ heads: ['Layer', ...epochs.map((e) => `Epoch ${e.epoch}`)],
     rows: names.map((name) => [name, ...epochs.map((e) => text(value(e, name)))]) });
-  return { key, title, label: words, height: Math.max(240, names.length * ROW + TOP + BOTTOM),
+  // As high as the window has room for, so that all of it is seen at once.
+  const row = Math.max(LEAST_ROW, Math.min(ROW, (ctx.room() - TOP - BELOW - LINE_HEIGHT) / names.length));
+  return { key, title, label: words,
+    height: Math.max(240, Math.floor(names.length * row + TOP + BELOW + LINE_HEIGHT)),
     version: JSON.stringify([epochs.map((e) => e.epoch), names, map.low, map.high, map.scale,
       ctx.ink.text]),
     option: (size) => frame(map, size),
@@ -86,7 +95,7 @@ function ratioChart(ctx, first, second, names) {
     Math.max(high, Math.ceil(Math.abs(Math.log10(value(epoch, name) ?? 1)))), top), 1);
   return chart(ctx, second, names, { key: `ratio-${second.id}`, what: 'factor', value, low: -most,
     high: most, colours: AROUND, title: `${ctx.nameOf(second)} over ${ctx.nameOf(first)}`,
-    scale: `median norm of job ${second.id} over that of job ${first.id}, log scale`,
+    scale: `median ${valueOf(first.quantity)} of job ${second.id} over that of job ${first.id}, log scale`,
     label: `Heat map of the ratio of job ${second.id} to job ${first.id}` });
 }
 
@@ -100,17 +109,18 @@ function scaleOf(tracks) {
 
 export const heat = {
   id: 'heat', label: 'Heat map',
-  controls: () => [],
-  text: () => 'Median norm of every layer (input at the top) in every epoch. A column that turns ' +
-    'dark towards the top is a gradient that vanishes; a row that changes is a layer that settles. ' +
-    'Where a job has no such layer, or its norm was zero or not a number, it stays blank.',
+  controls: () => ['quantity'],
+  text: (state, quantity) => `Median ${valueOf(quantity)} of every layer (input at the top) in every epoch. ` +
+    (isGradient(quantity) ? 'A column that turns dark towards the top is a gradient that vanishes. ' : '') +
+    'A row that changes is a layer that has not settled. Where a job has no such layer, or its ' +
+    `${valueOf(quantity)} was zero or not a number, it stays blank.`,
   charts(ctx) {
     const names = layersOfAll(ctx.tracks).map((l) => l.name), [first, ...others] = ctx.tracks;
     return [...ctx.tracks.map((track) => chart(ctx, track, names, { key: `job-${track.id}`,
       what: 'median', value: (epoch, name) => epoch.layers.get(name)?.median,
       ...scaleOf(ctx.tracks), colours: RISING, title: ctx.nameOf(track),
       scale: `median over an epoch: ${axisOf(track.quantity)}, log scale`,
-      label: `Heat map of median norms of job ${track.id}, layers by epochs` })),
+      label: `Heat map: median ${axisOf(track.quantity)}, job ${track.id}, layers by epochs` })),
     ...others.map((other) => ratioChart(ctx, first, other, names))];
   },
 };

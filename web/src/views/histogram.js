@@ -5,8 +5,9 @@ import { SERIES } from '../palette.js';
 import { binsInUse, edgesOf, histogramOf } from '../track.js';
 import { legendRoom } from './frame.js';
 import { layersOfAll, pickLayers } from './layers.js';
-import { axisOf } from './quantities.js';
-import { apart, BIN_HEADS, binRows, countOf, decades, join, notDrawn, offAxis, outline, rowsChart } from './rows.js';
+import { axisOf, isGradient, valueOf } from './quantities.js';
+import { apart, BIN_HEADS, binRows, countOf, decades, join, notDrawn, offAxis, outline,
+  rowsChart } from './rows.js';
 
 const HEADS = ['Layer', 'Median', '5 %', '95 %', 'Steps', 'Zeros', 'Not finite'];
 
@@ -48,7 +49,7 @@ function chartOf(ctx, tracks, { grid, layers, range, key, title }) {
     && histogramOf(track, grid.bins, grid.source, epochs[k].epoch, name)));
   return {
     key, title, height: layers.length * rowHeight(layers.length) + 68 + legendRoom(tracks.length),
-    label: `Histograms of norms of job ${tracks.map((t) => t.id).join(' and ')}`,
+    label: `Histograms: ${axisOf(ctx.tracks[0].quantity)}, job ${tracks.map((t) => t.id).join(' and ')}`,
     words: [grid.linear ? offAxis(records) : null, notDrawn(records)],
     ...rowsChart({ labels: layers, rowName: 'layer', notes: tracks.length === 1, series, range, ink: ctx.ink,
       axisName: axisOf(ctx.tracks[0].quantity) }),
@@ -63,14 +64,14 @@ function chartOf(ctx, tracks, { grid, layers, range, key, title }) {
 
 export const histogram = {
   id: 'histogram', label: 'Histogram',
-  controls: () => ['epoch', 'layers', 'density', 'source', 'together'],
-  text: (state) => state.density === 'linear'
-    ? 'The notebook’s density: steps for each unit of the norm, drawn over a logarithmic axis. ' +
-      'It misleads: a bin one decade further left is ten times narrower, so as many steps there ' +
+  controls: () => ['epoch', 'layers', 'density', 'source', 'together', 'quantity'],
+  text: (state, quantity) => state.density === 'linear'
+    ? `The notebook’s density: steps for each unit of the ${valueOf(quantity)}, drawn over a logarithmic ` +
+      'axis. It misleads: a bin one decade further left is ten times narrower, so as many steps there ' +
       'stand ten times higher, and areas no longer show how many steps there are.'
-    : 'A row is a layer, from the input at the top to the output. The further left it stands, ' +
-      'the less of the gradient arrives. Areas show shares of steps (density per decade); each ' +
-      'row has its own height. The line is the median.',
+    : 'A row is a layer, from the input at the top to the output. The further left it stands, the ' +
+      (isGradient(quantity) ? 'less of the gradient arrives' : `smaller its ${valueOf(quantity)} is`) +
+      '. Areas show shares of steps (density per decade); each row has its own height. The line is the median.',
   needs: (ctx) => ({ ...gridOf(ctx.state), layers: pickLayers(layersOfAll(ctx.tracks), ctx.state.layers) }),
   charts(ctx) {
     const grid = gridOf(ctx.state), layers = pickLayers(layersOfAll(ctx.tracks), ctx.state.layers);

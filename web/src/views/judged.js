@@ -8,7 +8,7 @@ const COLOURS = { healthy: SERIES[2], vanishing: SERIES[0], exploding: SERIES[5]
   dead: SERIES[4], diverged: SERIES[3] };
 
 // [{from, to, verdict}]: epochs one after the other with the same verdict.
-export function runsOf(epochs) {
+function runsOf(epochs) {
   const all = [];
   for (const { epoch, verdict } of epochs) {
     const last = all.at(-1);

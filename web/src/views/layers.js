@@ -6,7 +6,7 @@ const ROWS = 6;
 
 // The notebook's layers, or, in a network that lacks some of them, as many
 // spread evenly from the first layer to the last.
-export function notebookLayers(names) {
+function notebookLayers(names) {
   const known = NOTEBOOK.filter((name) => names.includes(name));
   if (known.length === NOTEBOOK.length || names.length <= ROWS) return known.length ? known : names;
   return [...new Set(Array.from({ length: ROWS }, (_, i) =>

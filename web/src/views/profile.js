@@ -6,6 +6,7 @@ import { SERIES } from '../palette.js';
 import { axes, boundsOf, GRID, placesOf, shown, slopeWords, SYMBOLS } from './depth.js';
 import { earlyCharts } from './early.js';
 import { legendOf, moreHeight } from './frame.js';
+import { capital, isGradient, valueOf } from './quantities.js';
 import { drawnSets, mean, meanSlope, setName, spread } from './sets.js';
 
 // The least-squares line goes through the means; a slope counts towards the
@@ -69,8 +70,16 @@ function profileParts({ profiles, bounds, quantity, ink }) {
 const HEADS = ['Job', 'Layer', 'Depth', 'Median', '5 %', '25 %', '75 %', '95 %'];
 const COLUMNS = ['median', 'p05', 'p25', 'p75', 'p95'];
 
+// Layers whose median the daemon could not tell, as it was no number.
+function notNumbers(track, epoch) {
+  const names = [...epoch?.layers.values() ?? []].filter((l) => l.main && l.median === null)
+    .map((l) => l.layer);
+  return names.length === 0 ? null : `Job ${track.id}: no longer a number at ${names.length} ` +
+    `layer${names.length > 1 ? 's' : ''}: ${names.join(', ')}.`;
+}
+
 function profileChart(ctx) {
-  const epochs = ctx.tracks.map(ctx.epochOf);
+  const epochs = ctx.tracks.map(ctx.epochOf), { quantity } = ctx.tracks[0], value = valueOf(quantity);
   const layersOf = (i) => [...epochs[i]?.layers.values() ?? []];
   const rows = (text) => ctx.tracks.flatMap((track, i) => layersOf(i).map((l) =>
     [String(track.id), l.layer, String(l.depth), ...COLUMNS.map((c) => text(l[c]))]));
@@ -80,10 +89,11 @@ function profileChart(ctx) {
       layers: spread(shownEpochs, ctx.state), slope: meanSlope(shownEpochs.map((e) => e.slope)),
       complete: shownEpochs.some((e) => e.complete) };
   });
-  return { key: 'profile', title: 'Norm against depth', height: 380 + moreHeight(profiles.length),
-    label: 'Median norm of every layer against its depth',
-    words: profiles.map((p) => (profiles.length > 1 ? `${p.name}: ` : '') + slopeWords(p.slope, p.complete)),
-    ...profileParts({ ink: ctx.ink, quantity: ctx.tracks[0].quantity,
+  return { key: 'profile', title: `${capital(value)} against depth`, height: 380 + moreHeight(profiles.length),
+    label: `Median ${value} of every layer against its depth`,
+    words: [...profiles.map((p) => (profiles.length > 1 ? `${p.name}: ` : '')
+      + slopeWords(p.slope, p.complete, quantity)), ...ctx.tracks.map((t, i) => notNumbers(t, epochs[i]))],
+    ...profileParts({ ink: ctx.ink, quantity,
       bounds: boundsOf(ctx.tracks.flatMap((t) => t.layers), ctx.tracks.flatMap((t) => t.heights ?? [])),
       profiles }),
     table: () => ({ heads: HEADS, rows: rows(norm) }), csv: () => ({ heads: HEADS, rows: rows((x) => x) }) };
@@ -91,11 +101,11 @@ function profileChart(ctx) {
 
 export const profile = {
   id: 'profile', label: 'Depth profile',
-  controls: () => ['epoch', 'together', 'seeds'],
-  text: (state) => 'Median norm of the chosen epoch, layer by layer; ' + (state.seeds === 'bands'
-    ? 'of jobs that differ only in the seed, the mean, and as a band all of them; '
+  controls: () => ['epoch', 'together', 'seeds', 'quantity'],
+  text: (state, quantity) => `Median ${valueOf(quantity)} of the chosen epoch, layer by layer; ` +
+    (state.seeds === 'bands' ? 'of jobs that differ only in the seed, the mean, and as a band all of them; '
     : 'the band holds nine of ten steps, ') +
-    'the dashed line is the fit. Towards the left is the input: a line that falls there is a ' +
-    'gradient that vanishes, one that rises explodes.',
+    'the dashed line is the fit. Towards the left is the input' + (isGradient(quantity)
+    ? ': a line that falls there is a gradient that vanishes, one that rises explodes.' : '.'),
   charts: (ctx) => [profileChart(ctx), ...earlyCharts(ctx)],
 };

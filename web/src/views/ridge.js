@@ -6,13 +6,13 @@ import { edgesOf, epochsOf, histogramOf } from '../track.js';
 import { gridOf, rangeOf } from './histogram.js';
 import { legendRoom } from './frame.js';
 import { layersOfAll, pickLayers } from './layers.js';
-import { axisOf } from './quantities.js';
+import { axisOf, isGradient, valueOf } from './quantities.js';
 import { apart, BIN_HEADS, binRows, notDrawn, outline, rowsChart } from './rows.js';
 
 const MOST = 40;            // epochs in one picture
 const HEADS = ['Median', '5 %', '95 %', 'Zeros', 'Not finite'];
 
-export const overLayers = (state) => state.over === 'layers';
+const overLayers = (state) => state.over === 'layers';
 
 // At most MOST, the first and the last always among them.
 function thin(epochs) {
@@ -46,9 +46,10 @@ function chartOf(ctx, tracks, range, key, title) {
       color: tracks.length > 1 ? SERIES[ctx.tracks.indexOf(track) % SERIES.length]
         : ctx.ink.rising(i / Math.max(rows.length - 1, 1)) })) }));
   return {
-    key, title, height: Math.max(220, rows.length * (rows.length > 12 ? 18 : 34) + 120) + legendRoom(tracks.length),
+    key, title,
+    height: Math.max(220, rows.length * (rows.length > 12 ? 18 : 34) + 120) + legendRoom(tracks.length),
     words: [notDrawn(records.flat())],
-    label: `Ridgeline of job ${tracks.map((t) => t.id).join(' and ')}`,
+    label: `Ridgeline: ${axisOf(ctx.tracks[0].quantity)}, job ${tracks.map((t) => t.id).join(' and ')}`,
     ...rowsChart({ labels: rows.map((r) => r.label), series, range, overlap: 2.4,
       rowName: overLayers(ctx.state) ? 'layer' : '',
       opacity: tracks.length > 1 ? 0.4 : 0.7, ink: ctx.ink,
@@ -67,11 +68,12 @@ function chartOf(ctx, tracks, range, key, title) {
 
 export const ridge = {
   id: 'ridge', label: 'Ridgeline',
-  controls: (state) => overLayers(state) ? ['over', 'epoch', 'layers', 'source', 'together']
-    : ['over', 'layer', 'source', 'together'],
-  text: (state) => overLayers(state)
-    ? 'The layers of one epoch behind each other, the input at the top. A ridge that drifts to the ' +
-      'left towards the top is a gradient that vanishes on its way to the input.'
+  controls: (state) => overLayers(state) ? ['over', 'epoch', 'layers', 'source', 'together', 'quantity']
+    : ['over', 'layer', 'source', 'together', 'quantity'],
+  text: (state, quantity) => overLayers(state)
+    ? 'The layers of one epoch behind each other, the input at the top. ' + (isGradient(quantity)
+      ? 'A ridge that drifts to the left towards the top is a gradient that vanishes on its way to the input.'
+      : `The further left a ridge stands, the smaller the layer’s ${valueOf(quantity)} is.`)
     : `One layer, epoch after epoch from top to bottom. Of more than ${MOST} epochs, ${MOST} ` +
       'spread evenly are drawn.',
   needs: (ctx) => ({ ...gridOf(ctx.state), layers: layersOf(ctx) }),

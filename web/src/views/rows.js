@@ -3,8 +3,9 @@
 import { norm, powerOfTen } from '../format.js';
 import { isNarrow, labelRoom, legendOf, LINE_HEIGHT, nameUnder } from './frame.js';
 
-const TOP = 22, BOTTOM = 46, NARROW_BOTTOM = 62, NOTES = 124, NOTE_LINE = 12.5, MARGIN = 16, NO_RANGE = [-10, 0],
-  ABOVE = 30;               // pixels over the first row, for peaks that reach over rows
+const TOP = 22, BOTTOM = 46, NARROW_BOTTOM = 62, NOTES = 124, NOTE_LINE = 12.5, MARGIN = 16;
+const NO_RANGE = [-10, 0];  // decades of an axis without data
+const ABOVE = 30;           // pixels over the first row, for peaks that reach over rows
 
 // Powers of ten that hold the bins in use, [first, end): [low, high], or null
 // without data.
@@ -23,7 +24,7 @@ export function join(ranges) {
 
 // The density in each bin, as the histograms route gives it: it integrates to
 // 1 over what is in range, in decades or in units of x.
-export function densities({ first, counts }, edges, linear) {
+function densities({ first, counts }, edges, linear) {
   const total = counts.reduce((a, b) => a + b, 0);
   return Array.from(counts, (count, i) => {
     const low = edges[first + i], high = edges[first + i + 1];
@@ -88,7 +89,7 @@ function placesOf({ labels, series, range, notes, overlap = 0.92 }, { width, hei
 }
 
 // Above the rows: who is who, where there are several.
-export const legendHeight = (series, size) => series.length < 2 ? 0
+const legendHeight = (series, size) => series.length < 2 ? 0
   : legendOf(series.map((s) => s.name), size, {}).height;
 
 // The axes, which stand still.
@@ -175,7 +176,7 @@ export function offAxis(records) {
   const sum = (of) => known.reduce((all, record) => all + of(record), 0);
   const off = sum((r) => r.underflow + r.overflow), all = sum(countOf);
   return off === 0 ? null
-    : `${off} of ${all} norms lie off this axis${off === all ? ', so that nothing is drawn' : ''}: ` +
+    : `${off} of ${all} values lie off this axis${off === all ? ', so that nothing is drawn' : ''}: ` +
       'the notebook’s bins go from 10⁻¹⁰ to 1, those of the density per decade further.';
 }
 

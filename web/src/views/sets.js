@@ -7,7 +7,7 @@ const keyOf = ({ job }) => JSON.stringify({ ...job.spec, train: { ...job.spec.tr
   (name, value) => FREE.includes(name) ? undefined : value);
 
 // [[track, ...]], in the order of their first ones.
-export function setsOf(tracks) {
+function setsOf(tracks) {
   const sets = new Map();
   for (const track of tracks) {
     const key = keyOf(track);

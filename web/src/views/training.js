@@ -36,7 +36,7 @@ function band(epochs, name, color) {
 }
 
 // runs: [{name, epochs: [{epoch, loss, accuracy, validation, low, high}]}]
-export function trainingOption({ runs, quantity, ink }, size) {
+function trainingOption({ runs, quantity, ink }, size) {
   const line = (run, i, name, value, type) => ({
     type: 'line', name, symbolSize: 6, showSymbol: run.epochs.length <= MOST_MARKED,
     symbol: ['circle', 'rect', 'triangle'][i % 3],
@@ -64,6 +64,17 @@ export function trainingOption({ runs, quantity, ink }, size) {
   };
 }
 
+// What a loss by itself does not say; {early, training} of a track.
+function lossWords(track, whose) {
+  const ended = track.training.filter((e) => e.complete), last = ended.at(-1) ?? track.training.at(-1);
+  const first = track.early[0]?.loss, left = track.training.filter((e) => e.nonfinite_steps > 0);
+  return [
+    last?.loss > 0 && first > 0
+      ? `${whose}In epoch ${last.epoch} it is ${norm(last.loss / first)} times that of the first step.` : null,
+    left.length ? `${whose}Steps whose loss was not a number are left out: ${left.map((e) =>
+      `${e.nonfinite_steps} in epoch ${e.epoch}`).join(', ')}.` : null];
+}
+
 function chart(ctx, quantity) {
   const runs = ctx.tracks.map((t) => ({ id: t.id, epochs: t.training }));
   const rows = (text) => runs.flatMap((run) => run.epochs.map((e) =>
@@ -72,6 +83,8 @@ function chart(ctx, quantity) {
   const names = runs.length * (ctx.tracks.some((t) => t.training.some((e) => e.validation)) ? 2 : 1);
   return { key: quantity.key, title: quantity.title, label: `${quantity.title} per epoch`,
     height: 270 + moreHeight(names),
+    words: quantity.key !== 'loss' ? [] : ctx.tracks.flatMap((t) =>
+      lossWords(t, ctx.tracks.length > 1 ? `${ctx.nameOf(t)}: ` : '')),
     option: (size) => trainingOption({ quantity, ink: ctx.ink, runs: drawnSets(ctx).map((set) =>
       ({ name: setName(set, ctx.nameOf), epochs: merged(set, quantity.key) })) }, size),
     table: () => ({ heads, rows: rows(norm) }), csv: () => ({ heads, rows: rows((x) => x) }) };
@@ -81,6 +94,7 @@ export const training = {
   id: 'training', label: 'Training',
   controls: () => ['seeds'],
   text: (state) => 'Loss and accuracy are means over the images of an epoch as they were trained on.' +
-    (state.seeds === 'bands' ? ' Jobs that differ only in the seed: their mean, and as a band all of them.' : ''),
+    (state.seeds === 'bands'
+      ? ' Jobs that differ only in the seed: their mean, and as a band all of them.' : ''),
   charts: (ctx) => QUANTITIES.map((quantity) => chart(ctx, quantity)),
 };

@@ -3,32 +3,46 @@
 import { address } from '../address.js';
 import { readLink } from '../api.js';
 import { h, scroller, table } from '../dom.js';
-import { norm } from '../format.js';
+import { norm, raised } from '../format.js';
 import { saveCsv } from '../save.js';
 import { factorChart } from './factors.js';
 import { judgedChart } from './judged.js';
 
-// Which view shows what a route of the API answers.
-const VIEW_OF = { profile: 'profile', gradients: 'histogram', histograms: 'histogram',
-  metrics: 'training' };
-const WORDS = {
-  slope: 'slope of the norm, decades a layer towards the input',
-  ratio: 'first layers over last, decades',
-  gradient_nonfinite: 'layers whose gradient is no longer a number',
-  zeros: 'dead layers', loss: 'loss, and what it must fall below',
-  still: 'no weight moved', loss_nonfinite: 'steps whose loss was not a number',
-  loss_grew: 'loss, times that of the start',
+// Which view, and which of its charts, shows what a route of the API answers.
+const PLACES = {
+  profile: (id, epoch) => ({ view: 'profile', chart: epoch ? 'profile' : `early-${id}` }),
+  gradients: (id) => ({ view: 'histogram', chart: `job-${id}` }),
+  metrics: () => ({ view: 'training', chart: 'loss' }),
 };
 
-function evidenceRow(path, { rule, value, threshold, layers, epochs, href, decides }) {
-  const { route, epoch } = readLink(href);
-  const link = address(path, { view: VIEW_OF[route] ?? 'histogram', epoch,
-    layers: route === 'gradients' ? layers.join(',') : '' });
-  const when = epochs?.[0] ? `epoch ${epochs.join(', ')}` : 'step 0';
-  return [WORDS[rule] ?? rule, h('a', { href: link }, norm(value)), norm(threshold),
-    layers.join(', '), when, decides ? 'yes' : ''];
+// What was looked at; how far is too far, in words; the same as a factor, where
+// people rather think of that.
+const below = (limit) => `not below ${limit}`, above = (limit) => `above ${limit}`;
+const side = (limit, value) => value > 0 ? above(limit) : `below ${limit}`;
+const RULES = {
+  slope: { text: 'slope of the norm, decades a layer towards the input', bad: side,
+    factor: (x) => `× ${norm(10 ** x)} a layer` },
+  ratio: { text: 'first layers over last, decades', bad: side, factor: (x) => `× ${norm(10 ** x)}` },
+  gradient_nonfinite: { text: 'layers whose gradient is no longer a number', bad: above },
+  zeros: { text: 'dead layers', bad: above },
+  loss: { text: 'loss, and what it must fall below', bad: below },
+  still: { text: 'how far the weights moved', bad: (limit) => limit },
+  loss_nonfinite: { text: 'steps whose loss was not a number', bad: above },
+  loss_grew: { text: 'loss, times that of the start', bad: above },
+};
+
+function evidenceRow(id, { rule, value, threshold, layers, epochs, href, decides }) {
+  const { route, quantity, epoch } = readLink(href), { text, bad, factor } = RULES[rule] ?? {};
+  const link = address(`/jobs/${id}`, { ...PLACES[route]?.(id, epoch), epoch, quantity,
+    layers: route === 'gradients' ? layers.join(',') || 'all' : '' });
+  return [text ?? rule,
+    h('span', {}, h('a', { href: link }, norm(value)), factor && value !== null
+      ? h('span', { class: 'quiet' }, ` ${factor(value)}`) : null),
+    threshold === null ? '–' : bad?.(norm(threshold), value) ?? norm(threshold), layers.join(', '),
+    epochs?.[0] ? `epoch ${epochs.join(', ')}` : 'step 0', decides ? 'yes' : ''];
 }
 
+const HEADS = ['Evidence', 'Value', 'Bad when', 'Layers', 'When', 'Decides'];
 const CSV_HEADS = ['job', 'verdict', 'rule', 'value', 'limit', 'layers', 'epochs', 'decides', 'source'];
 
 const csvOf = ({ verdict, evidence }, id) => ({ heads: CSV_HEADS,
@@ -41,9 +55,9 @@ function verdictPart(track, ctx) {
     h('p', { class: 'quiet' }, 'No verdict yet.'));
   return h('section', { class: 'panel', 'data-verdict': String(track.id) },
     h('h2', {}, ctx.nameOf(track), ' ', h('span', { class: `badge ${verdict.verdict}` }, verdict.verdict)),
-    h('p', { class: 'summary' }, verdict.summary),
-    scroller(`Evidence of job ${track.id}`, table({ heads: ['Evidence', 'Value', 'Limit', 'Layers', 'When', 'Decides'],
-      rows: verdict.evidence.map((row) => evidenceRow(`/jobs/${track.id}`, row)) })),
+    h('p', { class: 'summary' }, raised(verdict.summary)),
+    scroller(`Evidence of job ${track.id}`, table({ heads: HEADS,
+      rows: verdict.evidence.map((row) => evidenceRow(track.id, row)) })),
     h('div', { class: 'row saves' }, h('span', { class: 'quiet' }, 'Download'),
       h('button', { type: 'button', 'aria-label': `download verdict ${track.id} as CSV`,
         onclick: () => saveCsv(`job-${track.id}-verdict`, csvOf(verdict, track.id)) }, 'CSV')));
@@ -51,10 +65,10 @@ function verdictPart(track, ctx) {
 
 export const verdict = {
   id: 'verdict', label: 'Verdict',
-  controls: () => [],
+  controls: (state, tracks) => tracks.length > 1 ? ['quantity'] : [],
   shown: (tracks) => tracks.some((t) => t.job.links.verdict),
-  text: () => 'Judged by how norms compare from layer to layer, by zeros, and by whether the ' +
-    'loss falls. Every number leads to the view that shows it.',
+  text: () => 'Judged by how the norms of gradients compare from layer to layer, by zeros, and by ' +
+    'whether the loss falls. Every number leads to the view that shows it.',
   charts: (ctx) => [...(ctx.tracks.some((t) => t.verdict?.epochs.length) ? [judgedChart(ctx)] : []),
     ...ctx.comparisons.map((comparison) => factorChart(ctx, comparison))],
   body: (ctx) => ctx.tracks.map((track) => verdictPart(track, ctx)),
