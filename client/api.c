@@ -125,10 +125,20 @@ void api_print_body(const struct client *c, const struct response *r)
         putchar('\n');
 }
 
+int api_get(struct client *c, const char *path, struct response *r)
+{
+    int n = (int)strcspn(path, "?");
+    char *csv = xasprintf("%.*s.csv%s", n, path, path + n);
+    int rc = api_send(c, "GET", c->csv ? csv : path, NULL, r);
+
+    free(csv);
+    return rc;
+}
+
 int api_print(struct client *c, const char *path)
 {
     struct response r;
-    int rc = api_send(c, "GET", path, NULL, &r);
+    int rc = api_get(c, path, &r);
 
     if (!rc)
         api_print_body(c, &r);

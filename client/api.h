@@ -17,8 +17,11 @@ int api_send(struct client *c, const char *method, const char *path,
 int api_json(struct client *c, const char *method, const char *path,
              const char *body, json_t **answer);
 
-// GETs and prints for --json: the server's bytes, with a newline at the end;
-// in a terminal without what would control it.
+// GETs; with --csv the same as a table, which has an address of its own.
+int api_get(struct client *c, const char *path, struct response *r);
+
+// GETs and prints for --json and --csv: the server's bytes, with a newline at
+// the end; in a terminal without what would control it.
 int api_print(struct client *c, const char *path);
 void api_print_body(const struct client *c, const struct response *r);
 

@@ -26,7 +26,8 @@ enum {
 struct client {
     struct http *http;
     struct opts  opts;          // the command's options and its words
-    bool json, quiet;           // --json, -q
+    bool csv, quiet;            // --csv, -q
+    bool json;                  // --json; or --csv: as the server says it
     bool terminal;              // stdout is one
     bool movable;               // ... whose cursor can be moved
     bool colour, utf8;          // what stdout may be sent

@@ -5,6 +5,7 @@
 
 #define OPTS(table) .opts = table, .n_opts = sizeof table / sizeof *table
 #define ANY -1
+#define CSV_OPT(text) {.name = "csv", .help = text}
 
 const struct opt client_globals[] = {
     {.name = "server", .value = "URL",
@@ -27,6 +28,7 @@ static const struct opt list_opts[] = {
      .help = "only jobs in this state: "
      "queued, starting, running, paused, done, failed, cancelled, diverged"},
     {.name = "group", .value = "NAME", .help = "only jobs of this group"},
+    CSV_OPT("a row a job as CSV"),
 };
 #define GROUP_OPT(text)                                                        \
     {.name = "group", .value = "NAME", .help = text}
@@ -53,9 +55,10 @@ static const struct opt wait_opts[] = {
     {.name = "layers", .value = "GLOBS",                                       \
      .help = "such as conv1,layer3.*; else as the command chooses"},           \
     {.name = "epochs", .value = "LIST", .help = "such as 1,3-5,last or all"}
-static const struct opt histogram_opts[] = {RECORD_OPTS};
+static const struct opt histogram_opts[] = {
+    RECORD_OPTS, CSV_OPT("every bin as CSV")};
 static const struct opt gradients_opts[] = {
-    RECORD_OPTS, {.name = "csv", .help = "every sample as CSV"}};
+    RECORD_OPTS, CSV_OPT("every sample as CSV")};
 static const struct opt export_opts[] = {
     {.name = "output", .letter = 'o', .value = "FILE",
      .help = "where to, - for stdout; the ending says the format"},
@@ -76,10 +79,11 @@ static const struct opt profile_opts[] = {
     {.name = "quantity", .value = "NAME",
      .help = "grad_out, update, act_zeros, ...; else the job's first"},
     {.name = "epochs", .value = "LIST", .help = "such as 1,3-5,last or all"},
-    {.name = "list", .help = "the numbers, layer by layer"}};
+    {.name = "list", .help = "the numbers, layer by layer"},
+    CSV_OPT("the summary of each layer and epoch as CSV")};
 static const struct opt compare_opts[] = {
     GROUP_OPT("each set of this group over its first one, instead of ID ID"),
-    RECORD_OPTS};
+    RECORD_OPTS, CSV_OPT("a row a layer as CSV")};
 static const struct opt probe_opts[] = {
     {.name = "layers", .value = "GLOBS",
      .help = "such as conv1,layer3.*; else all that were probed"},
@@ -107,7 +111,8 @@ const struct command commands[] = {
      "--json are\nof all."},
     {"histogram", "ID", 1, 1, "distribution of the norms, by layer",
      .run = command_histogram, OPTS(histogram_opts), .more =
-     "Of the last epoch and the notebook's layers, unless told otherwise."},
+     "Of the last epoch and the notebook's layers, unless told otherwise; "
+     "--csv and\n--json are of all."},
     {"profile", "ID", 1, 1, "norms over depth, with their slope",
      .run = command_profile, OPTS(profile_opts)},
     {"verdict", "ID", 1, 1, "is it training well, and why",

@@ -93,6 +93,29 @@ static char *list_path(struct client *c, const json_t *cursor)
     return path;
 }
 
+// A full page has another one behind it, from its last row on; the titles are
+// there once.
+static void print_csv_page(struct client *c, const struct response *r,
+                           bool first, json_t **cursor)
+{
+    const char *last = "", *row = r->len ? r->body : "";
+    struct response part = *r;
+    int n = -1;                         // the titles are no row
+
+    for (; *row; n++) {
+        last = row;
+        row += strcspn(row, "\n");
+        row += *row == '\n';
+        if (n < 0 && !first) {
+            part.len -= (size_t)(row - part.body);
+            part.body += row - part.body;
+        }
+    }
+    api_print_body(c, &part);
+    if (n == PAGE)
+        *cursor = json_integer(strtoll(last, NULL, 10));
+}
+
 // One page; *cursor becomes the next one's, or NULL after the last.
 static int list_page(struct client *c, struct table *t, json_t **cursor)
 {
@@ -100,13 +123,16 @@ static int list_page(struct client *c, struct table *t, json_t **cursor)
     json_t *answer = NULL, *job;
     struct response r;
     size_t i;
-    int rc = api_send(c, "GET", path, NULL, &r);
+    bool first = !*cursor;
+    int rc = api_get(c, path, &r);
 
     json_decref(*cursor);
     *cursor = NULL;
-    if (!rc && c->json)
+    if (!rc && c->csv)
+        print_csv_page(c, &r, first, cursor);
+    else if (!rc && c->json)
         api_print_body(c, &r);
-    if (!rc)
+    if (!rc && !c->csv)
         answer = json_loadb(r.body, r.len, 0, NULL);
     json_array_foreach(json_object_get(answer, "jobs"), i, job) {
         if (c->quiet && !c->json)

@@ -100,31 +100,13 @@ static void add_summary(struct table *t, const json_t *epoch, const char *layer,
         table_take(t, text_json(json_object_get(record, counts[i]), t->utf8));
 }
 
-static int print_csv(struct client *c)
-{
-    json_int_t id;
-    int rc = client_id(c, "gradients", 0, &id);
-
-    if (rc)
-        return rc;
-    char *path = records_path(c, id, "gradients.csv",
-                              opts_value(&c->opts, "layers"),
-                              opts_value(&c->opts, "epochs"), "");
-    rc = api_print(c, path);
-    free(path);
-    return rc;
-}
-
 int command_gradients(struct client *c)
 {
     json_t *answer, *epoch, *record;
     size_t i;
     const char *name;
-
-    if (opts_given(&c->opts, "csv"))
-        return c->json ? client_refuse("gradients", "--csv or --json, not both")
-                       : print_csv(c);
     int rc = records_get(c, "gradients", "gradients", &answer);
+
     if (rc || c->json)
         return rc;
     struct table *t = table_new(c, columns, sizeof columns / sizeof *columns);

@@ -63,8 +63,19 @@ static const struct command *find_command(const char *name)
     return NULL;
 }
 
-static int no_command(const char *name)
+// argv[at] is no command; perhaps it is the value of an option in front of it
+// that is none, or one of a command's.
+static int no_command(int at, char **argv)
 {
+    const char *name = argv[at];
+    struct opts before;
+    struct error err = {0};
+    int wrong = opts_parse(&before, client_globals, n_client_globals, at, argv,
+                           &err);
+
+    opts_free(&before);
+    if (wrong)
+        return client_refuse("", "in front of the command: %s", err.text);
     const char *near = opts_nearest(name, &commands->name, n_commands,
                                     sizeof *commands);
 
@@ -97,7 +108,8 @@ static int run_help(const struct opts *o)
         return 0;
     }
     const struct command *command = find_command(o->words[0]);
-    return command ? print_help(command) : no_command(o->words[0]);
+    char *words[] = {NULL, (char *)o->words[0]};
+    return command ? print_help(command) : no_command(1, words);
 }
 
 // Where the daemon is: by option, environment, its configuration, habit.
@@ -126,6 +138,8 @@ static int run(struct client *c, const struct command *command)
     if (command->most >= 0 && c->opts.n_words > command->most)
         return client_refuse(command->name, "takes no \"%s\"",
                              c->opts.words[command->most]);
+    if (c->csv && opts_given(&c->opts, "json"))
+        return client_refuse(command->name, "--csv or --json, not both");
     char *server = find_server(c);
     int rc = http_open(&c->http, server, client_interrupted, &err);
     free(server);
@@ -144,7 +158,8 @@ static void look_around(struct client *c)
     const char *no_color = getenv("NO_COLOR"), *term = getenv("TERM");
 
     setlocale(LC_CTYPE, "");
-    c->json = opts_given(&c->opts, "json");
+    c->csv = opts_given(&c->opts, "csv");
+    c->json = c->csv || opts_given(&c->opts, "json");
     c->quiet = opts_given(&c->opts, "quiet");
     c->terminal = isatty(STDOUT_FILENO);
     c->utf8 = !strcmp(nl_langinfo(CODESET), "UTF-8") &&
@@ -204,7 +219,7 @@ int main(int argc, char **argv)
     standard_hold();
     client_catch_interrupts();
     if (word && !help && !command)
-        return no_command(word);
+        return no_command(at, argv);
     struct opt *table = full_table(command, &n, &fields, &n_fields);
     // Options before the command's name are read with those after it.
     for (int i = at; i < argc; i++)

@@ -57,7 +57,7 @@ static void test_a_job_from_beginning_to_end(void **state)
     assert_has(r.out, "job 1: queued, \"mine\"\n");
     assert_has(r.out, "job 1: epoch 2/2  loss 1.000  accuracy 50.0 %");
     assert_has(r.out, "job 1: done\n");
-    RUN("wait", "1", "--timeout", "20");
+    RUN("wait", "1", "--timeout", "100");
     assert_int_equal(r.status, 0);
     RUN("list");
     assert_has(r.out, "mine");
@@ -119,6 +119,19 @@ static void test_records(void **state)
     assert_int_equal(r.status, 3);
     RUN("compare", "1", "x");
     assert_int_equal(r.status, 2);
+    static const struct { const char *args[4], *has; } tables[] = {
+        { { "list", "--csv" }, "id,name,state,group,arch,seed,priority," },
+        { { "histogram", "1", "--csv" }, ",grad_out,conv1," },
+        { { "profile", "1", "--csv" }, ",grad_out,conv1," },
+        { { "compare", "1", "2", "--csv" }, "conv1," },
+    };
+    for (size_t i = 0; i < sizeof tables / sizeof *tables; i++) {
+        const char *const *a = tables[i].args;
+        RUN(a[0], a[1], a[2], a[3]);
+        assert_int_equal(r.status, 0);
+        assert_has(r.out, tables[i].has);
+        assert_null(strchr(r.out, '{'));
+    }
     RUN("export", "1", "-o", csv);
     assert_int_equal(r.status, 0);
     assert_int_equal(access(csv, F_OK), 0);

@@ -46,6 +46,12 @@ static void test_wrong_usage(void **state)
         {{"export", "1"}, "needs -o FILE"},
         {{"export", "1", "-ox.doc"}, "cannot tell the format of x.doc"},
         {{"gradients", "1", "--csv", "--json"}, "not both"},
+        {{"list", "--csv", "--json"}, "--csv or --json, not both"},
+        {{"show", "1", "--csv"}, "unknown option --csv"},
+        {{"--sever", "http://127.0.0.1:7050", "list"}, "in front of the "
+         "command: unknown option --sever, did you mean --server?"},
+        {{"--state", "done", "list"}, "unknown option --state"},
+        {{"help", "lst"}, "no command \"lst\", did you mean list?"},
     };
 
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
@@ -243,6 +249,31 @@ static void test_list_follows_its_pages(void **state)
     assert_null(strchr(r.out, '\033'));
 }
 
+// Titles once; a full page of 100 rows has another one behind it.
+static void test_csv_follows_its_pages(void **state)
+{
+    (void)state;
+    enum { ROW = 16, FULL = 100 };
+    char page[200 + FULL * ROW] = OK("text/csv", "id,name\n");
+
+    for (int id = 2 * FULL; id > FULL; id--)
+        sprintf(page + strlen(page), "%d,\"a, b\"\n", id);
+    struct canned s = {.answers = {page, OK("text/csv", "id,name\n9,z\n")},
+                       .n_answers = 2};
+    RUN_AGAINST(&r, &s, "list", "--csv", "--group", "g");
+    assert_int_equal(r.status, 0);
+    assert_has(s.requests[0], "/jobs.csv?limit=100&group=g HTTP");
+    assert_has(s.requests[1], "/jobs.csv?limit=100&group=g&cursor=101 HTTP");
+    assert_has(r.out, "id,name\n200,\"a, b\"\n");
+    assert_has(r.out, "\n101,\"a, b\"\n9,z\n");
+    assert_null(strstr(r.out + 1, "id,name"));
+
+    struct canned none = {.answers = {OK("text/csv", "")}, .n_answers = 1};
+    RUN_AGAINST(&r, &none, "list", "--csv");
+    assert_int_equal(r.status, 0);
+    assert_string_equal(r.out, "");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -257,6 +288,7 @@ int main(void)
         cmocka_unit_test(test_exit_statuses),
         cmocka_unit_test(test_json_is_the_servers),
         cmocka_unit_test(test_list_follows_its_pages),
+        cmocka_unit_test(test_csv_follows_its_pages),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

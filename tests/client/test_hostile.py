@@ -31,6 +31,7 @@ QUERIES = {JOB + "/histograms": "?bins=decade8", "/compare": "?jobs=1,2"}
 KEPT = {"type", "state", "started_at", "created_at", "ended_at", "time"}
 COMMANDS = [
     ["list"], ["show", "1"], ["gradients", "1"], ["gradients", "1", "--csv"],
+    ["list", "--csv"], ["compare", "1", "2", "--csv"],
     ["histogram", "1"], ["histogram", "1", "--ascii"], ["profile", "1"],
     ["profile", "1", "--list"], ["verdict", "1"], ["compare", "1", "2"],
     ["log", "1"], ["log", "1", "--follow"], ["watch", "1"],
@@ -98,7 +99,8 @@ class Hostile(unittest.TestCase):
             "text/event-stream", "\n".join(lines).encode())
         daemon.stop()
         cls.answers["/api/v1/jobs/1/log"] = ("text/plain", EVIL.encode())
-        cls.answers["/api/v1/jobs/1/gradients.csv"] = ("text/csv",
+        for table in ("/jobs", "/jobs/1/gradients", "/compare"):
+            cls.answers["/api/v1" + table + ".csv"] = ("text/csv",
                                                        EVIL.encode())
         layers = {EVIL: {"cosine": 0.25, "confusion": -0.5, "snr": 1}}
         more = {
