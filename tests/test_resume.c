@@ -241,6 +241,50 @@ static void test_stopped(void **state)
     free(partial);
 }
 
+// Stops in an epoch behind the first; true when it left some steps of it.
+static bool stops_within(const char *spec, const char *const *args,
+                         const char *partial)
+{
+    struct program p = program_start(spec, args);
+    bool stopped = false;
+    json_t *e;
+
+    while ((e = program_next(&p))) {
+        if ((is(e, "live") || is(e, "probe")) && integer(e, "epoch") > 1 &&
+            !stopped)
+            stopped = kill(p.pid, SIGTERM) == 0;
+        json_decref(e);
+    }
+    program_end(&p);
+    return access(partial, F_OK) == 0;
+}
+
+// Of which nobody heard: its epochs are trained again, as nothing else is left.
+static void test_a_stop_that_was_not_recorded(void **state)
+{
+    (void)state;
+    char *whole = in_dir("whole"), *broken = in_dir("broken");
+    char *partial = in_dir("broken/partial.safetensors");
+    const char *const args[] = { "--checkpoints", whole, NULL };
+    const char *const first[] = { "--checkpoints", broken, NULL };
+    const char *const again[] = { "--checkpoints", broken, "--resume", broken,
+                                  "--recorded", "0", NULL };
+    struct seen want = { 0 }, got = { 0 };
+    int tries = 1;
+
+    setenv("OMP_NUM_THREADS", "1", 1);
+    assert_true(attempt(LONG_SPEC, args, 0, &want));
+    while (!stops_within(LONG_SPEC, first, partial))
+        assert_true(tries++ < 50);      // the machine is busy: the end came
+    assert_true(attempt(LONG_SPEC, again, 0, &got));
+    compare(&want, &got);
+    clear(&want);
+    clear(&got);
+    free(whole);
+    free(broken);
+    free(partial);
+}
+
 static void flip(const char *path)
 {
     int fd = open(path, O_RDWR);
@@ -297,6 +341,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         IN_DIR(test_sgd), IN_DIR(test_stopped), IN_DIR(test_adam),
         IN_DIR(test_reference), IN_DIR(test_damaged),
+        IN_DIR(test_a_stop_that_was_not_recorded),
     };
     const struct CMUnitTest few[] = { IN_DIR(test_sgd), IN_DIR(test_stopped) };
 

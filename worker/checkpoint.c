@@ -431,3 +431,20 @@ int checkpoint_read(const char *path, const char *wanted, bool weights,
         rows_clear(&out->rows);
     return rc ? fail(err, rc, "checkpoint %s: %s", path, why.text) : 0;
 }
+
+int checkpoint_forget(struct plan *p, struct error *err)
+{
+    struct content all;
+    int rc = 0;
+
+    content_of(&all, p, 0, NULL);
+    float *zeros = xcalloc((size_t)all.most + 1, sizeof *zeros);
+    p->backend->set_steps(p, 0);
+    for (int i = 0; i < all.n && !rc; i++)
+        if (is_optim(all.tensors[i].name) && all.sources[i].v != BAD_VAL)
+            rc = p->backend->write(p, all.sources[i].v, all.sources[i].side,
+                                   zeros, err);
+    free(zeros);
+    content_clear(&all);
+    return rc;
+}

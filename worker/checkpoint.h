@@ -63,6 +63,10 @@ int  checkpoint_read(const char *path, const char *wanted, bool weights,
                      struct plan *p, struct checkpoint *out,
                      struct error *err);
 
+// After a read whose numbers are not wanted, or a failed one: no step is behind
+// the plan, and the optimizer remembers nothing. Values stay as they are.
+int  checkpoint_forget(struct plan *p, struct error *err);
+
 // The epochs there are checkpoints of, newest first; the caller owns *epochs.
 // Returns how many, 0 without a folder.
 int  checkpoint_list(const char *dir, int **epochs);

@@ -1,6 +1,7 @@
 #include "worker/keep.h"
 
 #include <errno.h>
+#include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -40,10 +41,10 @@ static int first_weights(struct keep *k, const struct rig *rig, bool anew,
     struct checkpoint c = { 0 };
     int rc = 0;
 
-    if (anew) {
-        rig->backend->set_steps(rig->full.plan, 0);
+    if (anew)
+        rc = checkpoint_forget(rig->full.plan, err);
+    if (anew && !rc)
         rc = init_plan(rig->full.plan, seed, err);
-    }
     if (rc || !k->init)
         return rc;
     rc = verify(k, k->init, &file, err);
@@ -79,7 +80,6 @@ static int load_file(struct keep *k, const char *path, const struct rig *rig,
     k->epoch = c.epoch;
     k->step = c.step;
     k->file = file;
-    log_info("going on from %s", path);
     return 0;
 }
 
@@ -96,8 +96,10 @@ static bool load_partial(struct keep *k, const struct rig *rig, int newest,
     *tried = rc != ERR_NOT_FOUND;
     if (rc && *tried)
         log_warn("%s", why.text);
-    if (!rc && !good)
+    if (!rc && !good) {
         rows_clear(&k->rows);
+        k->rows_room = 0;
+    }
     free(path);
     return good;
 }
@@ -153,8 +155,11 @@ int keep_load(struct keep *k, const struct rig *rig, uint64_t seed,
     if (stat(k->resume, &st) != 0)
         return fail(err, ERR_NOT_FOUND, "cannot go on from %s: %s", k->resume,
                     strerror(errno));
-    return S_ISDIR(st.st_mode) ? load_newest(k, rig, seed, err)
-                               : load_file(k, k->resume, rig, err);
+    int rc = S_ISDIR(st.st_mode) ? load_newest(k, rig, seed, err)
+                                 : load_file(k, k->resume, rig, err);
+    if (!rc && k->step)
+        log_info("going on from %s, step %" PRId64, k->file.name, k->step);
+    return rc;
 }
 
 bool keep_due(const struct keep *k, const struct job *job, int epoch)
