@@ -18,7 +18,7 @@
 
 #include "common/mem.h"
 
-enum { MAX_ARGS = 24, TIMEOUT_S = 20 };
+enum { MAX_ARGS = 24, TIMEOUT_S = 120 };
 
 static void die(const char *what)
 {

@@ -51,7 +51,7 @@ int64_t submit(const struct daemon *d, const char *name, int epochs,
 // Reads the job's events to the end; its state.
 const char *run_to_end(const struct daemon *d, int64_t id, json_t **job);
 
-// A connection; -1 is never returned. Answers are read with a timeout of 20 s.
+// A connection; -1 is never returned. Answers are read with a timeout of 120 s.
 int  dial(const struct daemon *d);
 void send_text(int fd, const char *text);
 // Everything until the other side closes; caller owns.

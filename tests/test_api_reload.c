@@ -31,7 +31,7 @@ static int setup(void **state)
 {
     struct manager *m = xcalloc(1, sizeof *m);
     struct sockaddr_un a = { .sun_family = AF_UNIX };
-    struct timeval patience = { .tv_sec = 20 };
+    struct timeval patience = { .tv_sec = 120 };
 
     m->dir = scratch_new();
     char *path = scratch_path(m->dir, "notify");

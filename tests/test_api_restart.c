@@ -143,7 +143,7 @@ static void a_killed_daemon_takes_its_worker_along(void **state)
     assert_true(worker >= 0);
     assert_int_equal(daemon_kill(&d), 128 + 9);
     struct pollfd gone = { .fd = worker, .events = POLLIN };
-    assert_int_equal(poll(&gone, 1, 20000), 1);
+    assert_int_equal(poll(&gone, 1, 120000), 1);
     close(worker);
     d = daemon_start(*state, NULL);
     check_taken_up(&d, runs, waits);

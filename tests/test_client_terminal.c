@@ -13,7 +13,7 @@
 #include <cmocka.h>
 #include "tests/client_answers.h"
 
-enum { PATIENCE = 20 };                 // seconds
+enum { PATIENCE = 120 };                // seconds
 
 struct place {
     int    listener, stream, tty;

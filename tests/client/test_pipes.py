@@ -18,7 +18,7 @@ import programs  # noqa: E402
 
 BUILD = sys.argv.pop(1)
 CLIENT = os.path.join(BUILD, "client/gradwatch")
-PATIENCE = 60       # seconds for what takes a few milliseconds
+PATIENCE = 120      # seconds for what takes a few milliseconds
 
 
 class Pipes(unittest.TestCase):

@@ -69,7 +69,7 @@ class Daemon:
             return []
 
     def ask(self, method, path, body=None, headers=()):
-        link = http.client.HTTPConnection("127.0.0.1", self.port, timeout=20)
+        link = http.client.HTTPConnection("127.0.0.1", self.port, timeout=120)
         try:
             link.request(method, "/api/v1" + path,
                          None if body is None else json.dumps(body),
@@ -85,7 +85,7 @@ class Daemon:
         assert status == 200, (path, status, body[:300])
         return json.loads(body)
 
-    def events(self, job, since=0, seconds=20):
+    def events(self, job, since=0, seconds=120):
         """Stored events from SSE, as (seq, line), until the stream ends."""
         link = http.client.HTTPConnection("127.0.0.1", self.port,
                                           timeout=seconds)

@@ -24,7 +24,7 @@ def have_strace(name):
 
 def first_event(daemon, since, found):
     """The first stored event of any job after that one, and when it comes."""
-    link = http.client.HTTPConnection("127.0.0.1", daemon.port, timeout=20)
+    link = http.client.HTTPConnection("127.0.0.1", daemon.port, timeout=120)
     link.request("GET", "/api/v1/events?since=%d" % since)
     answer = link.getresponse()
     found["open"].set()

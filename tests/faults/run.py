@@ -75,7 +75,9 @@ def one_kill(daemon, ledger, chance, counts):
 
 def kills(build, folder, n, seed, stops, until):
     chance = random.Random(seed)
-    daemon = Daemon(build, os.path.join(folder, "state"), "--heartbeat", "2")
+    # Soon for those that are stopped, late for those that wait for a core.
+    daemon = Daemon(build, os.path.join(folder, "state"), "--heartbeat",
+                    "2" if stops else "30")
     daemon.stops = stops
     assert daemon.start() is not None
     ledger, counts, done, jobs, worst = Ledger(), {}, 0, 0, 0

@@ -15,7 +15,7 @@ import unittest
 
 BUILD = pathlib.Path(sys.argv.pop(1))
 MANUAL = BUILD / "manual"
-PATIENCE = 30       # seconds for a shell to start on a busy machine
+PATIENCE = 120      # seconds for a shell to start on a busy machine
 EDITING = r"\x1b\[\?2004h"  # zsh turns bracketed paste on as it reads a line
 
 # A command line up to the cursor, what is offered, what is not.
