@@ -174,6 +174,16 @@ class Ledger:
                 assert of != job or now.get(seq) == line, (job, seq)
 
 
+def wait_for(daemon, job, state):
+    """Until the job is in that state; it must not end in another one."""
+    while True:
+        now = daemon.get("/jobs/%d" % job)
+        if now["state"] == state:
+            return
+        assert now["state"] not in ENDED, (job, state, now["error"])
+        time.sleep(0.02)
+
+
 def wait_ended(daemon, job, seconds):
     until = time.monotonic() + seconds
     while time.monotonic() < until:

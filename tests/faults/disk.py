@@ -8,7 +8,8 @@ import subprocess
 import threading
 import time
 
-from daemon import Daemon, SPEC, records, say, submit, wait_ended
+from daemon import (Daemon, SPEC, records, say, submit, wait_ended,
+                    wait_for)
 
 LONG = dict(SPEC, train=dict(SPEC["train"], epochs=1000))
 DELAY_S = 0.15
@@ -102,11 +103,9 @@ def while_running(daemon, change, queue):
     job = submit(daemon, dict(LONG, priority=9))
     change("POST", "/queue/undrain", queue, status=200)
     for wish, state in (("pause", "paused"), ("cancel", "cancelled")):
-        while daemon.get("/jobs/%d" % job)["state"] != "running":
-            time.sleep(0.02)
+        wait_for(daemon, job, "running")
         assert timed(daemon, "POST", "/jobs/%d/%s" % (job, wish))[0] == 202
-        while daemon.get("/jobs/%d" % job)["state"] != state:
-            time.sleep(0.02)
+        wait_for(daemon, job, state)
         if wish == "pause":
             assert timed(daemon, "POST", "/jobs/%d/resume" % job)[0] == 202
 
@@ -184,8 +183,7 @@ def errors(build, folder):
             time.sleep(0.02)
         if who == "request":            # then nothing but the request is stored
             daemon.ask("POST", "/jobs/%d/pause" % job)
-            while daemon.get("/jobs/%d" % job)["state"] != "paused":
-                time.sleep(0.02)
+            wait_for(daemon, job, "paused")
         tracer = break_syncs(daemon, os.path.join(place, "calls"))
         if not tracer:
             daemon.end(signal.SIGKILL)
@@ -268,8 +266,7 @@ def pause_without_room(daemon, disk, spec, want):
     status, body = daemon.ask("POST", "/jobs/%d/pause" % job)
     assert status == 202, (status, body)
     os.kill(worker, signal.SIGCONT)
-    while daemon.get("/jobs/%d" % job)["state"] != "paused":
-        time.sleep(0.02)
+    wait_for(daemon, job, "paused")
     kept = daemon.get("/jobs/%d/checkpoints" % job)["checkpoints"]
     assert all(row["bytes"] > ROOM for row in kept), kept
     assert daemon.ask("POST", "/jobs/%d/resume" % job)[0] == 202

@@ -44,7 +44,7 @@ import time
 sys.dont_write_bytecode = True
 from crash import migrate, points
 from daemon import (Daemon, ENDED, Ledger, SPEC, plain, records, say, submit,
-                    wait_ended)
+                    wait_ended, wait_for)
 from disk import delays, errors, full
 
 
@@ -129,8 +129,7 @@ def stop(build, folder):
     daemon.worker = os.path.join(build, "tests/fake_worker")
     assert daemon.start() is not None
     job = submit(daemon, {"name": "deaf", "device": "cpu"})
-    while daemon.get("/jobs/%d" % job)["state"] != "running":
-        time.sleep(0.02)
+    wait_for(daemon, job, "running")
     worker = daemon.workers()[0]
     began = time.monotonic()
     assert daemon.end(signal.SIGTERM) == 0
