@@ -19,16 +19,25 @@ static const struct {
 static double edges[GRID_COUNT][HIST_MAX_BINS + 1];
 static pthread_once_t edges_once = PTHREAD_ONCE_INIT;
 
-// The exponent is one rounded quotient of integers, so grids that share an
-// edge get the same double for it.
+// 10^(tenths / per). A rounded exponent of 30 would be off by too much for the
+// nearest double; one of a decade is not, and the decades are whole.
+static double power_of_ten(int tenths, int per)
+{
+    int decades = tenths / per - (tenths % per < 0);
+    long double within = powl(10.0L, (long double)(tenths - decades * per) /
+                                     per);
+
+    return (double)(decades < 0 ? within / powl(10.0L, -decades)
+                                : within * powl(10.0L, decades));
+}
+
 static void fill_edges(void)
 {
     for (int g = 0; g < GRID_COUNT; g++) {
         int per = grids[g].per_ten_decades;
-        for (int i = 0; i <= grids[g].bins; i++) {
-            int above = 10 * i + grids[g].first_decade * per;
-            edges[g][i] = (double)powl(10.0L, (long double)above / per);
-        }
+        for (int i = 0; i <= grids[g].bins; i++)
+            edges[g][i] = power_of_ten(10 * i + grids[g].first_decade * per,
+                                       per);
     }
 }
 

@@ -40,8 +40,10 @@ double stat_block_correction(double correlation, int length);
 // over the normal's 1.96, with the number of blocks less one as degrees of
 // freedom, since few blocks know their own spread badly; and by what blocks
 // miss of the correlation between them. `stream` keys the draws.
-// NAN, NAN when n < BLOCKS_LEAST. Keeps its 95 % for 60 steps with neighbours
-// correlated up to 0.8; of 20 steps correlated by 0.5 it misses one in ten.
+// NAN, NAN when n < BLOCKS_LEAST. Of 2000 simulated AR(1) series (2 deviations:
+// 1 %) it held the median of 95.2 % for 60 independent steps, 93.8 % where
+// neighbours are correlated by 0.5, 91.7 % by 0.8; for 20 steps 96.3 % and, by
+// 0.5, 90.9 %; for 200 steps, by 0.8, 93.4 %.
 struct interval stat_bootstrap_median(const double *x, int n, uint64_t seed,
                                       uint64_t stream);
 

@@ -11,14 +11,18 @@
 
 static json_t *numpy;           // tests/dumps/numpy_hist.json
 
-static int load_numpy(void **state)
+static json_t *load_dump(const char *name)
 {
     char path[4096];
     const char *dir = getenv("GRADWATCH_TESTS");
+    snprintf(path, sizeof path, "%s/dumps/%s", dir ? dir : "tests", name);
+    return json_load_file(path, 0, NULL);
+}
+
+static int load_numpy(void **state)
+{
     (void)state;
-    snprintf(path, sizeof path, "%s/dumps/numpy_hist.json",
-             dir ? dir : "tests");
-    numpy = json_load_file(path, 0, NULL);
+    numpy = load_dump("numpy_hist.json");
     return numpy ? 0 : -1;
 }
 
@@ -45,6 +49,24 @@ static void edges_are_numpys(void **state)
     for (int i = 0; i <= 49; i++)
         assert_true(fabs(edge[i] / at("edges", i) - 1) < 3e-15);
     assert_true(edge[0] == 1e-10 && edge[49] == 1);
+}
+
+static void edges_are_the_nearest_doubles(void **state)
+{
+    (void)state;
+    json_t *nearest = load_dump("grid_edges.json");
+
+    for (int g = 0; g < GRID_COUNT; g++) {
+        const json_t *want = json_object_get(nearest,
+                                             grid_name((enum grid)g));
+        const double *edge = grid_edges((enum grid)g);
+        assert_int_equal(json_array_size(want), grid_bins((enum grid)g) + 1);
+        for (int i = 0; i <= grid_bins((enum grid)g); i++)
+            if (edge[i] != json_number_value(json_array_get(want, (size_t)i)))
+                fail_msg("edge %d of %s is %.17g", i, grid_name((enum grid)g),
+                         edge[i]);
+    }
+    json_decref(nearest);
 }
 
 static void grids_share_edges(void **state)
@@ -225,6 +247,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(edges_are_numpys),
+        cmocka_unit_test(edges_are_the_nearest_doubles),
         cmocka_unit_test(grids_share_edges),
         cmocka_unit_test(counts_and_densities_are_numpys),
         cmocka_unit_test(decade_density_integrates_to_one),
