@@ -119,7 +119,7 @@ def client(build, url, *args, **more):
                XDG_STATE_HOME="/nonexistent")
     done = subprocess.run([os.path.join(build, "client/gradwatch"), *args],
                           stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-                          env=env, timeout=100, **more)
+                          env=env, timeout=600, **more)
     return done.returncode, done.stdout, done.stderr
 
 
@@ -138,7 +138,7 @@ def client_to(build, url, out, *args):
                TERM="xterm", XDG_STATE_HOME="/nonexistent")
     done = subprocess.run([os.path.join(build, "client/gradwatch"), *args],
                           stdout=out, stderr=subprocess.PIPE, env=env,
-                          timeout=100)
+                          timeout=600)
     return done.returncode, done.stderr
 
 

@@ -47,7 +47,7 @@ class Docs(unittest.TestCase):
                     done = subprocess.run(
                         ["bash", "-c", line.replace("overnight", "hang")],
                         cwd=here, env=env, stdout=subprocess.PIPE,
-                        stderr=subprocess.PIPE, timeout=100)
+                        stderr=subprocess.PIPE, timeout=600)
                     out = done.stderr.decode() + done.stdout.decode()
                     if b"built without pictures" not in done.stderr:
                         self.assertIn(done.returncode, (0, 1) if line == ILL

@@ -44,7 +44,7 @@ class Restart(unittest.TestCase):
             self.assertIn(b"does not answer, trying again",
                           process.stderr.readline())
         daemon.start()
-        results = [p.communicate(timeout=100) for p in (log, wait, watch)]
+        results = [p.communicate(timeout=600) for p in (log, wait, watch)]
         self.assertEqual([p.returncode for p in (log, wait, watch)],
                          [0, 0, 0], results)
         for _, err in results:
@@ -89,7 +89,7 @@ class Log(unittest.TestCase):
                                  server.server_port, "log", "1", "--follow")
             self.assertEqual(log.stdout.readline(), b"late\n")
             SilentJob.printed.set()
-            self.assertEqual(log.communicate(timeout=100), (b"", b""))
+            self.assertEqual(log.communicate(timeout=600), (b"", b""))
             self.assertEqual(log.returncode, 0)
         finally:
             SilentJob.printed.set()

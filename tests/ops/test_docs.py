@@ -141,7 +141,7 @@ class Docs(unittest.TestCase):
         port = daemon.url.rsplit(":", 1)[1]
         for _ in range(JOBS.get(name, 0)):
             subprocess.run(["gradwatch", "submit", "--follow"], env=env,
-                           check=True, capture_output=True, timeout=60)
+                           check=True, capture_output=True, timeout=600)
         for command in listed:
             with self.subTest(document=name, command=command):
                 self.run_command(command, env, port)
@@ -151,6 +151,8 @@ class Docs(unittest.TestCase):
         script = command.replace("localhost:7050", f"localhost:{port}")
         script = script.replace("/etc/gradwatch/",
                                 f"{BUILD}/manual/")
+        if script.startswith("build/tests/bench/bench_step"):
+            script += " --steps 1 --warmup 0 --size 32 --batch 2"
         if script.startswith("gradwatchd --check-config"):
             script += " --worker /bin/true"
         if DAEMON.match(script):
@@ -162,7 +164,7 @@ class Docs(unittest.TestCase):
                 not shutil.which("sqlite3"):
             self.skipTest("no sqlite3")
         done = subprocess.run(how + [script], cwd=self.home, env=env,
-                              capture_output=True, text=True, timeout=100)
+                              capture_output=True, text=True, timeout=600)
         plain = re.sub(r"\s*(#.*)?$", "", command)
         self.assertEqual(done.returncode, int(plain in NO),
                          done.stdout + done.stderr)

@@ -79,7 +79,7 @@ class Install(unittest.TestCase):
                    "--batch", "4", "--epochs", "1", "--device", "cpu",
                    "--follow"]
             done = subprocess.run(client + job, capture_output=True, text=True,
-                                  timeout=100)
+                                  timeout=600)
             self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
             if (self.prefix / "share/gradwatch/web").exists():
                 page = urllib.request.urlopen(url + "/", timeout=120).read()
@@ -105,7 +105,7 @@ class Install(unittest.TestCase):
         if not shutil.which(command[0]):
             self.skipTest(f"{command[0]} is not installed")
         done = subprocess.run([str(word) for word in command], text=True,
-                              capture_output=True, timeout=60,
+                              capture_output=True, timeout=600,
                               env=dict(os.environ, XDG_RUNTIME_DIR=self.top))
         return done.returncode, done.stdout + done.stderr
 
