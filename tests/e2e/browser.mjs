@@ -14,6 +14,10 @@ export async function startBrowser() {
     args: ARGUMENTS });
 }
 
+// How many times slower than it is the browser shall be, to see what a test
+// takes for granted.
+const SLOWER = Number(process.env.GRADWATCH_SLOWER ?? 1);
+
 // A page that remembers what it must not do: errors and foreign requests.
 export async function openPage(browser, url, options = {}) {
   const page = await browser.newPage({ viewport: { width: 1360, height: 1200 }, ...options });
@@ -25,6 +29,10 @@ export async function openPage(browser, url, options = {}) {
   page.on('request', (r) => {
     if (new URL(r.url()).origin !== origin && !/^(data|blob):/.test(r.url())) wrong.push(`request: ${r.url()}`);
   });
+  if (SLOWER > 1) {
+    const client = await page.context().newCDPSession(page);
+    await client.send('Emulation.setCPUThrottlingRate', { rate: SLOWER });
+  }
   await page.goto(url);
   return { page, wrong };
 }

@@ -9,6 +9,8 @@ const HOUR = 4 * 3600;          // events: a worker sends at most four a second
 const ROUNDS = 12;
 // A heap breathes: charts keep caches, and what is garbage is found in turns.
 const MOST_GROWTH_BYTES = 2e6;
+// Elements and texts of the page, whose number should not grow at all.
+const MOST_MORE_NODES = 200;
 // A loaded machine takes longer than the usual 30 s for a round's drawing.
 const PATIENCE_MILLIS = 120000;
 let daemon, browser;
@@ -62,7 +64,7 @@ test('memory stays flat over an hour of live events', async () => {
   await page.waitForFunction(() => globalThis.source);
   await daemon.cancel(id);
 
-  const client = await page.context().newCDPSession(page), rounds = [];
+  const client = await page.context().newCDPSession(page), rounds = [], nodes = [];
   const heap = async () => {
     await client.send('HeapProfiler.collectGarbage');
     return (await client.send('Runtime.getHeapUsage')).usedSize;
@@ -71,14 +73,16 @@ test('memory stays flat over an hour of live events', async () => {
     await page.evaluate(([event, from, count]) => globalThis.feed(event, from, count),
       [live, round * HOUR / ROUNDS, HOUR / ROUNDS]);
     rounds.push(await heap());
+    nodes.push((await client.send('Memory.getDOMCounters')).nodes);
   }
   // It did take them: what the head says is of them, and so is the bar.
   await page.locator('.facts', { hasText: 'epoch 999, running' }).waitFor();
   const share = await page.locator('.job-head progress').evaluate((bar) => bar.value);
   assert.ok(Math.abs(share - (998 + (HOUR - 1) / HOUR) / 1000) < 1e-6, `bar at ${share}`);
   // The first rounds fill caches.
-  const growth = rounds.at(-1) - rounds[Math.floor(ROUNDS / 3)];
-  assert.ok(growth < MOST_GROWTH_BYTES, `grew by ${growth} bytes: ${rounds.join(' ')}`);
+  const growth = (of) => of.at(-1) - of[Math.floor(ROUNDS / 3)];
+  assert.ok(growth(rounds) < MOST_GROWTH_BYTES, `bytes: ${rounds.join(' ')}`);
+  assert.ok(growth(nodes) < MOST_MORE_NODES, `nodes: ${nodes.join(' ')}`);
   assert.deepEqual(wrong, []);
   await page.close();
 });

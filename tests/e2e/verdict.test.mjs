@@ -41,7 +41,7 @@ const RULES = {
     assert.equal(row.Loss, shownNorm(e.value));
   } },
   loss_nonfinite: { ...loss, hold: says((x, e) => `are left out: ${x} in epoch ${e.epochs[0]}`) },
-  loss_grew: { ...loss, hold: says((x) => `it is ${x} times that of the first step`) },
+  loss_grew: { ...loss, hold: says((x) => `the loss is ${x} times that of the first step`) },
 };
 
 for (const name of CONTROLS)

@@ -26,7 +26,7 @@ export const short = (x) => Math.abs(x) >= 1e6 ? Number(x.toPrecision(2)).toExpo
   : String(Number(x.toPrecision(6)));
 
 export function percent(x) {
-  return x === null || x === undefined ? '–' : `${(100 * x).toFixed(1)} %`;
+  return x === null || x === undefined ? '–' : `${(100 * x).toFixed(1)}\u00a0%`;
 }
 
 export function rate(x) {

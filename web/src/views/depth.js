@@ -24,6 +24,8 @@ export function boundsOf(layers, norms) {
 
 // legend: pixels that it takes.
 export function axes({ deepest, low, high, every }, legend, quantity, { height }, ink) {
+  // It may be longer than the axis, by what is left below.
+  const name = wrap(axisOf(quantity), height - legend - ABOVE);
   return {
     grid: { ...GRID, top: legend + ABOVE, outerBoundsMode: 'none' },
     xAxis: { type: 'value', min: 0, max: deepest, minInterval: 1,
@@ -32,7 +34,8 @@ export function axes({ deepest, low, high, every }, legend, quantity, { height }
       axisLine: { onZero: false, lineStyle: { color: ink.line } },
       axisLabel: { color: ink.quiet, hideOverlap: true }, splitLine: { show: false } },
     yAxis: { type: 'value', min: low, max: high, minInterval: 1,
-      name: wrap(axisOf(quantity), height - legend - ABOVE - GRID.bottom), nameLocation: 'middle', nameGap: 46,
+      name, nameLocation: 'middle',
+      nameGap: Math.min(46, GRID.left - 10 - LINE_HEIGHT * name.split('\n').length),
       nameTextStyle: { color: ink.quiet, lineHeight: LINE_HEIGHT },
       interval: every, axisLabel: { color: ink.quiet, formatter: powerOfTen },
       splitLine: { lineStyle: { color: ink.line, opacity: 0.5 } } },

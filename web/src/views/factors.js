@@ -2,7 +2,7 @@
 // its interval, in network order on a logarithmic axis.
 import { norm, powerOfTen, raised } from '../format.js';
 import { SERIES } from '../palette.js';
-import { isNarrow, labelRoom, LINE_HEIGHT, nameUnder } from './frame.js';
+import { isNarrow, labelRoom, LINE_HEIGHT, nameOver, nameUnder } from './frame.js';
 import { axisOf, valueOf } from './quantities.js';
 
 const ROW = 14, TOP = 24, BOTTOM = 60, RIGHT = 24, DOT = 4;
@@ -48,8 +48,8 @@ function factorOption({ layers, title, ink }, { width }) {
       axisLabel: { color: ink.quiet, hideOverlap: true,
         formatter: (v) => Number.isInteger(v) ? powerOfTen(v) : factor(v) },
       splitLine: { lineStyle: { color: ink.line, opacity: 0.5 } } },
-    yAxis: { type: 'category', data: names, inverse: true, name: 'layer', nameLocation: 'start',
-      nameGap: 6, nameTextStyle: { color: ink.quiet }, axisTick: { show: false },
+    yAxis: { type: 'category', data: names, inverse: true, ...nameOver('layer', ink),
+      axisTick: { show: false },
       axisLabel: { color: ink.text, fontSize: 10, interval: 0 },
       axisLine: { onZero: false, lineStyle: { color: ink.line } } },
     series: [

@@ -29,6 +29,10 @@ export function wrap(text, width) {
 export const nameUnder = (text, { left, right }, { width }) =>
   wrap(text, width - Math.abs(left - right) - 8);
 
+// The name of an axis of rows: above their labels, where no shape lies on it.
+export const nameOver = (name, ink) => ({ name, nameLocation: 'start', nameGap: 8,
+  nameTextStyle: { color: ink.quiet, align: 'right', padding: [0, 8, 0, 0] } });
+
 // Of jobs (or of other names, that take `item` pixels), a line for as many as
 // there is room for; long names are cut there and whole elsewhere.
 // {legend, height}: ECharts' option, pixels that it takes.

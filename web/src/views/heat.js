@@ -2,7 +2,7 @@
 import { norm, powerOfTen } from '../format.js';
 import { AROUND, mixed, RISING } from '../palette.js';
 import { epochsOf } from '../track.js';
-import { labelRoom, LINE_HEIGHT, wrap } from './frame.js';
+import { labelRoom, LINE_HEIGHT, nameOver, wrap } from './frame.js';
 import { layersOfAll } from './layers.js';
 import { axisOf, isGradient, valueOf } from './quantities.js';
 
@@ -25,16 +25,16 @@ function placesOf({ epochs, names, scale }, { width, height }) {
 // ink}; low and high are decades, scale what the colours say.
 function frame({ epochs, names, low, high, colours, scale, ink }, size) {
   const { left, right, bottom, tall } = placesOf({ epochs, names, scale }, size);
-  const quiet = { color: ink.quiet, fontSize: 10 }, named = { nameTextStyle: { color: ink.quiet } };
+  const quiet = { color: ink.quiet, fontSize: 10 };
   return {
     grid: { left, right, top: TOP, bottom, outerBoundsMode: 'none' },
     title: { text: scaleLines(scale, size.width).join('\n'), left: 'center', top: size.height - bottom + 42,
       textStyle: { color: ink.quiet, fontSize: 12, lineHeight: LINE_HEIGHT, fontWeight: 'normal' } },
     xAxis: { type: 'category', data: epochs.map((e) => String(e.epoch)), name: 'epoch',
-      nameLocation: 'middle', nameGap: 24, ...named, axisLabel: quiet,
+      nameLocation: 'middle', nameGap: 24, nameTextStyle: { color: ink.quiet }, axisLabel: quiet,
       axisLine: { lineStyle: { color: ink.line } } },
-    yAxis: { type: 'category', data: names, inverse: true, name: 'layer', nameLocation: 'start',
-      nameGap: 8, ...named, axisTick: { show: false },
+    yAxis: { type: 'category', data: names, inverse: true, ...nameOver('layer', ink),
+      axisTick: { show: false },
       axisLabel: { ...quiet, interval: Math.max(0, Math.ceil(LABEL / tall) - 1), color: ink.text },
       axisLine: { lineStyle: { color: ink.line } } },
     visualMap: { type: 'continuous', min: low, max: high, calculable: false,

@@ -1,7 +1,7 @@
 // Distributions as rows over one logarithmic axis: what histogram and
 // ridgeline share.
 import { norm, powerOfTen } from '../format.js';
-import { isNarrow, labelRoom, legendOf, LINE_HEIGHT, nameUnder } from './frame.js';
+import { isNarrow, labelRoom, legendOf, LINE_HEIGHT, nameOver, nameUnder } from './frame.js';
 
 const TOP = 22, BOTTOM = 46, NARROW_BOTTOM = 62, NOTES = 124, NOTE_LINE = 12.5, MARGIN = 16;
 const NO_RANGE = [-10, 0];  // decades of an axis without data
@@ -107,8 +107,7 @@ function rowsFrame(rows, size) {
       splitLine: { lineStyle: { color: ink.line, opacity: 0.5 } },
       name: nameUnder(axisName, { left, right }, size), nameLocation: 'middle', nameGap: 28,
       nameTextStyle: { color: ink.quiet, fontSize: 12, lineHeight: LINE_HEIGHT } },
-    yAxis: { type: 'category', data: labels, inverse: true, name: rowName, nameLocation: 'start',
-      nameGap: 6, nameTextStyle: { color: ink.quiet },
+    yAxis: { type: 'category', data: labels, inverse: true, ...nameOver(rowName, ink),
       axisLine: { show: false, onZero: false }, axisTick: { show: false },
       splitLine: { show: true, interval: 0, lineStyle: { color: ink.line } },
       axisLabel: { color: ink.text, fontSize: narrow ? 10 : 12, interval: 'auto' } },

@@ -70,7 +70,8 @@ function lossWords(track, whose) {
   const first = track.early[0]?.loss, left = track.training.filter((e) => e.nonfinite_steps > 0);
   return [
     last?.loss > 0 && first > 0
-      ? `${whose}In epoch ${last.epoch} it is ${norm(last.loss / first)} times that of the first step.` : null,
+      ? `${whose}In epoch ${last.epoch} the loss is ${norm(last.loss / first)} times that of the first step.`
+      : null,
     left.length ? `${whose}Steps whose loss was not a number are left out: ${left.map((e) =>
       `${e.nonfinite_steps} in epoch ${e.epoch}`).join(', ')}.` : null];
 }

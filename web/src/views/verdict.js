@@ -19,10 +19,12 @@ const PLACES = {
 // people rather think of that.
 const below = (limit) => `not below ${limit}`, above = (limit) => `above ${limit}`;
 const side = (limit, value) => value > 0 ? above(limit) : `below ${limit}`;
+// What grows towards the input does harm only where it grows all the way.
+const ends = (limit, value) => value > 0 ? `${above(limit)}, with a bad slope` : `below ${limit}`;
 const RULES = {
   slope: { text: 'slope of the norm, decades a layer towards the input', bad: side,
     factor: (x) => `× ${norm(10 ** x)} a layer` },
-  ratio: { text: 'first layers over last, decades', bad: side, factor: (x) => `× ${norm(10 ** x)}` },
+  ratio: { text: 'first layers over last, decades', bad: ends, factor: (x) => `× ${norm(10 ** x)}` },
   gradient_nonfinite: { text: 'layers whose gradient is no longer a number', bad: above },
   zeros: { text: 'dead layers', bad: above },
   loss: { text: 'loss, and what it must fall below', bad: below },
