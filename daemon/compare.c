@@ -243,8 +243,8 @@ static void pair(const struct samples *sa, const struct samples *sb,
     free(both.x);
 }
 
-// Of medians over blocks that are nearly independent.
-static double mann_whitney(struct track *a, struct track *b)
+// Of medians over blocks that are nearly independent. Sets c->p.
+static void mann_whitney(struct comparison *c, struct track *a, struct track *b)
 {
     double r = stat_correlation(a->x, a->n) / 2 +
                stat_correlation(b->x, b->n) / 2;
@@ -252,8 +252,9 @@ static double mann_whitney(struct track *a, struct track *b)
 
     thin(a, length);
     thin(b, length);
-    return stat_mann_whitney(a->x, a->n, b->x, b->n,
-                             stat_block_correction(r, length));
+    double wider = stat_block_correction(r, length);
+    c->p = stat_mann_whitney(a->x, a->n, b->x, b->n, wider);
+    c->p_least = stat_mann_whitney_least(a->n, b->n, wider);
 }
 
 static struct comparison by_steps(const struct sides *s, const char *name,
@@ -267,7 +268,7 @@ static struct comparison by_steps(const struct sides *s, const char *name,
         pair(samples_of(ra, la, s->epochs[e]), samples_of(rb, lb, s->epochs[e]),
              &ratios, &a, &b);
     int size = (ratios.n + POINTS_MOST - 1) / POINTS_MOST;
-    struct comparison c = { .units = ratios.n, .p = NAN };
+    struct comparison c = { .units = ratios.n, .p = NAN, .p_least = NAN };
     thin(&ratios, size);
     thin(&a, size);
     thin(&b, size);
@@ -275,7 +276,7 @@ static struct comparison by_steps(const struct sides *s, const char *name,
     c.interval = stat_bootstrap_median(ratios.x, ratios.n, 0,
                                        STREAM_BOOTSTRAP + (uint64_t)place);
     if (ratios.n)
-        c.p = mann_whitney(&a, &b);
+        mann_whitney(&c, &a, &b);
     free(ratios.x);
     free(a.x);
     free(b.x);
@@ -371,14 +372,31 @@ static json_t *ids(const struct sides *s, bool of_b)
     return out;
 }
 
+// Sets q and q_least of all.
+static void adjust(struct comparison *all, int n)
+{
+    double *p = xcalloc((size_t)n + 1, 4 * sizeof *p);
+    double *least = p + n, *q = least + n, *q_least = q + n;
+
+    for (int i = 0; i < n; i++) {
+        p[i] = all[i].p;
+        least[i] = all[i].p_least;
+    }
+    stat_benjamini_hochberg(p, n, q);
+    stat_benjamini_hochberg(least, n, q_least);
+    for (int i = 0; i < n; i++) {
+        all[i].q = q[i];
+        all[i].q_least = q_least[i];
+    }
+    free(p);
+}
+
 // Compares all layers that both sides have and the query wants; *n of them.
 static struct comparison *compare_layers(const struct sides *s,
                                          const struct view_query *q, int *n)
 {
     const struct compare_run *first = s->a[0];
     struct comparison *all = xcalloc((size_t)first->n_layers, sizeof *all);
-    double *p = xcalloc((size_t)first->n_layers, sizeof *p);
-    double *adjusted = xcalloc((size_t)first->n_layers, sizeof *adjusted);
 
     *n = 0;
     for (int l = 0; l < first->n_layers; l++) {
@@ -386,15 +404,9 @@ static struct comparison *compare_layers(const struct sides *s,
         if (!view_wants_layer(q, name) || !all_have_layer(s, name))
             continue;
         all[*n] = s->n_a == 1 ? by_steps(s, name, l) : by_runs(s, name, l);
-        all[*n].layer = name;
-        p[*n] = all[*n].p;
-        ++*n;
+        all[(*n)++].layer = name;
     }
-    stat_benjamini_hochberg(p, *n, adjusted);
-    for (int i = 0; i < *n; i++)
-        all[i].q = adjusted[i];
-    free(adjusted);
-    free(p);
+    adjust(all, *n);
     return all;
 }
 

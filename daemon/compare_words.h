@@ -10,6 +10,7 @@ struct comparison {
     double          decades;            // log10 of the second over the first
     struct interval interval;           // of decades, 95 %
     double          p, q;
+    double          p_least, q_least;   // that so few could give
     int             units;              // pairs of steps, or runs
     bool            runs;
 };

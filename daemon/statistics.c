@@ -174,6 +174,25 @@ static double exact_tail(int n_a, int n_b, int u)
     return under / all;
 }
 
+// ties: the sum of t^3 - t over groups of t equal numbers.
+static double p_of(double u, int n_a, int n_b, double ties, double wider)
+{
+    double mean = n_a * (double)n_b / 2, n = n_a + n_b;
+
+    if (ties <= 0 && wider <= 1 && n_a <= EXACT_MOST && n_b <= EXACT_MOST)
+        return fmin(1, 2 * exact_tail(n_a, n_b, (int)fmin(u, 2 * mean - u)));
+    double variance = n_a * (double)n_b / 12 * (n + 1 - ties / (n * (n - 1)));
+    if (!(variance > 0))
+        return 1;
+    double z = fmax(0, fabs(u - mean) - 0.5) / sqrt(variance) / wider;
+    return erfc(z / sqrt(2));
+}
+
+double stat_mann_whitney_least(int n_a, int n_b, double wider)
+{
+    return n_a < 1 || n_b < 1 ? 1 : p_of(0, n_a, n_b, 0, wider);
+}
+
 double stat_mann_whitney(const double *a, int n_a, const double *b, int n_b,
                          double wider)
 {
@@ -196,15 +215,7 @@ double stat_mann_whitney(const double *a, int n_a, const double *b, int n_b,
             ranks += all[k].of_a ? rank : 0;
     }
     free(all);
-    double u = ranks - n_a * (n_a + 1) / 2.0, mean = n_a * (double)n_b / 2;
-    if (ties <= 0 && wider <= 1 && n_a <= EXACT_MOST && n_b <= EXACT_MOST)
-        return fmin(1, 2 * exact_tail(n_a, n_b, (int)fmin(u, 2 * mean - u)));
-    double variance = n_a * (double)n_b / 12 *
-                      (n + 1 - ties / ((double)n * (n - 1)));
-    if (!(variance > 0))
-        return 1;
-    double z = fmax(0, fabs(u - mean) - 0.5) / sqrt(variance) / wider;
-    return erfc(z / sqrt(2));
+    return p_of(ranks - n_a * (n_a + 1) / 2.0, n_a, n_b, ties, wider);
 }
 
 /* ---- Benjamini and Hochberg ---- */

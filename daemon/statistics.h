@@ -55,6 +55,9 @@ struct interval stat_bootstrap_median(const double *x, int n, uint64_t seed,
 double stat_mann_whitney(const double *a, int n_a, const double *b, int n_b,
                          double wider);
 
+// The least p that it can give for so many: when the two do not overlap.
+double stat_mann_whitney_least(int n_a, int n_b, double wider);
+
 // q[i]: the smallest false discovery rate at which p[i] counts as one, among
 // n. A p that is NAN is left out, its q is NAN.
 void   stat_benjamini_hochberg(const double *p, int n, double *q);

@@ -42,6 +42,10 @@ static void test_mann_whitney_exact(void **state)
     check_near(stat_mann_whitney(a, 3, b, 3, 1), 8.0 / 20, 1e-12);
     check_near(stat_mann_whitney(low, 1, high, 1, 1), 1, 1e-12);
     assert_true(stat_mann_whitney(low, 0, high, 3, 1) == 1);
+    check_near(stat_mann_whitney_least(3, 3, 1), 2.0 / 20, 1e-12);
+    check_near(stat_mann_whitney_least(3, 3, 2),
+               stat_mann_whitney(low, 3, high, 3, 2), 1e-12);
+    assert_true(stat_mann_whitney_least(0, 3, 1) == 1);
 }
 
 // By hand: ranks 1.5 1.5 3.5 | 3.5 5.5 5.5 and so on; U = 0.5, mean 4.5, three
