@@ -77,20 +77,20 @@ static int open_part(struct rig *rig, struct rig_part *part,
     return rc;
 }
 
-static int ahead_of(const struct rig *rig, const struct job *job)
+int rig_ahead(const struct backend *b, int image_size, int n)
 {
-    int most = rig->backend->ahead, side = job->data.image_size;
-    int64_t fit = SLOTS_BYTES / (3 * (int64_t)side * side * rig->full.n) - 2;
+    int64_t batch = 3 * (int64_t)image_size * image_size * n;
+    int64_t fit = SLOTS_BYTES / batch - 2;
 
     if (fit < LEAST_AHEAD)
         fit = LEAST_AHEAD;
-    return fit < most ? (int)fit : most;
+    return fit < b->ahead ? (int)fit : b->ahead;
 }
 
 int rig_open(struct rig *rig, const struct job *job, const struct taps *taps,
              struct error *err)
 {
-    rig->ahead = ahead_of(rig, job);
+    rig->ahead = rig_ahead(rig->backend, job->data.image_size, rig->full.n);
     rig->slots = rig->ahead + 2;
     assert(rig->slots <= RIG_MOST_SLOTS);
     int rc = open_part(rig, &rig->full, NULL, rig->slots, job, taps, err);

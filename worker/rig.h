@@ -53,6 +53,9 @@ int  rig_reside(struct rig *rig, const struct data *d, struct error *err);
 void rig_fill(const struct rig *rig, struct slot *slot, const struct data *d,
               int epoch, const int32_t *image, int n);
 
+// How many steps of n images it can pay to hand over before the oldest is
+// collected: slots take memory, and steps that are long need no more than two.
+int  rig_ahead(const struct backend *b, int image_size, int n);
 // Steps that may be on their way when the oldest is collected, if one takes so
 // long (0 = not known yet): where steps are long, few, so that news is young
 // and a stop soon.

@@ -1,12 +1,14 @@
 /* tests/bench/bench_gpu.c: images per second of training steps on a card, data
- * resident, one step in flight while the next is filled; one line of JSON.
+ * resident, as many steps on their way as gradwatch-train has (worker/rig.h);
+ * one line of JSON, which names the device.
  *
  * bench_gpu --module libgradwatch-cuda.so [--arch resnet50] [--skip]
- *           [--size 224] [--batch 16] [--precision tf32|bf16|f32]
+ *           [--width 1] [--size 224] [--batch 16] [--precision tf32|bf16|f32]
  *           [--record none|six|all] [--images 4096] [--warmup 20]
  *           [--steps 200] [--device 0]
  *
- * Exit 77: no module, or no card.
+ * A slot's step is captured when it is first taken: warming up takes each slot
+ * once at least. Exit 77: no module, or no card.
  */
 #include <dlfcn.h>
 #include <getopt.h>
@@ -18,11 +20,12 @@
 #include "common/rng.h"
 #include "model/init.h"
 #include "model/nets.h"
+#include "worker/rig.h"
 
-enum { SLOTS = 2, CLASSES = 200 };
+enum { CLASSES = 200, MOST_DEVICES = 64 };
 
 struct args {
-    const char *module, *arch, *precision, *record;
+    const char *module, *arch, *width, *precision, *record;
     int         skip, size, batch, images, warmup, steps, device;
 };
 
@@ -31,9 +34,11 @@ struct bench {
     const struct backend *backend;
     struct graph         *graph;
     struct plan          *plan;
+    struct rig            rig;          // slots, and how many steps ahead
+    char                  name[64];     // the device's
     double               *taps;
     float                *millis;       // by step
-    double                tap_millis, loss, compile_seconds;
+    double                last_millis, tap_millis, loss, compile_seconds;
 };
 
 static void usage(void)
@@ -44,11 +49,12 @@ static void usage(void)
 
 static struct args parse(int argc, char **argv)
 {
-    struct args a = { .arch = "resnet50", .precision = "tf32",
-        .record = "all", .size = 224, .batch = 16, .images = 4096,
-        .warmup = 20, .steps = 200 };
+    struct args a = { .arch = "resnet50", .width = "1",
+        .precision = "tf32", .record = "all", .size = 224, .batch = 16,
+        .images = 4096, .warmup = 20, .steps = 200 };
     struct { const char *name; const char **text; int *number; } rows[] = {
         { "module", &a.module, NULL }, { "arch", &a.arch, NULL },
+        { "width", &a.width, NULL },
         { "precision", &a.precision, NULL }, { "record", &a.record, NULL },
         { "size", NULL, &a.size }, { "batch", NULL, &a.batch },
         { "images", NULL, &a.images }, { "warmup", NULL, &a.warmup },
@@ -85,17 +91,19 @@ static void check(int rc, const struct error *err)
     }
 }
 
-static const struct backend *open_module(const char *path)
+static void open_module(struct bench *b)
 {
-    void *module = dlopen(path, RTLD_NOW | RTLD_LOCAL);
-    const struct backend *b = module ? dlsym(module, "backend_cuda") : NULL;
-    struct device_info info;
+    struct device_info info[MOST_DEVICES];
+    void *module = dlopen(b->a.module, RTLD_NOW | RTLD_LOCAL);
 
-    if (!b || b->probe(&info, 1, -1) < 1) {
-        fprintf(stderr, "bench_gpu: %s\n", b ? "no GPU answers" : dlerror());
+    b->backend = module ? dlsym(module, "backend_cuda") : NULL;
+    int n = b->backend ? b->backend->probe(info, MOST_DEVICES, -1) : 0;
+    if (b->a.device < 0 || b->a.device >= n || n > MOST_DEVICES) {
+        fprintf(stderr, "bench_gpu: %s\n",
+                b->backend ? "no such GPU answers" : dlerror());
         exit(77);
     }
-    return b;
+    memcpy(b->name, info[b->a.device].name, sizeof b->name);
 }
 
 static enum precision precision_of(const char *name)
@@ -125,7 +133,7 @@ static struct graph *build(const struct args *a)
 {
     struct error err = { 0 };
     struct net_opts o = { .arch = a->arch, .norm = NORM_BATCH,
-        .start = START_PYTORCH, .width = 1, .classes = CLASSES,
+        .start = START_PYTORCH, .width = atof(a->width), .classes = CLASSES,
         .batch = a->batch, .image_size = a->size,
         .skip = { a->skip, a->skip, a->skip, a->skip },
         .input = { .mean = { 0.485f, 0.456f, 0.406f },
@@ -165,7 +173,12 @@ static void reside(struct bench *b)
 
 static void open_plan(struct bench *b)
 {
-    struct plan_opts o = { .device = b->a.device, .slots = SLOTS,
+    b->rig = (struct rig){ .backend = b->backend,
+        .ahead = rig_ahead(b->backend, b->a.size, b->a.batch) };
+    b->rig.slots = b->rig.ahead + 2;
+    if (b->a.warmup < b->rig.slots)
+        b->a.warmup = b->rig.slots;
+    struct plan_opts o = { .device = b->a.device, .slots = b->rig.slots,
         .precision = precision_of(b->a.precision),
         .optim = { .kind = OPTIM_SGD, .momentum = 0.9 } };
     struct error err = { 0 };
@@ -179,7 +192,8 @@ static void open_plan(struct bench *b)
 
 static void submit(struct bench *b, int64_t step)
 {
-    struct slot *s = b->backend->slot(b->plan, (int)(step % SLOTS));
+    int slot = (int)(step % b->rig.slots);
+    struct slot *s = b->backend->slot(b->plan, slot);
     struct error err = { 0 };
 
     s->by_index = true;
@@ -189,8 +203,7 @@ static void submit(struct bench *b, int64_t step)
         s->labels[i] = s->index[i] % CLASSES;
     }
     // The rate keeps the loss finite: infinities would change the speed.
-    check(b->backend->submit(b->plan, (int)(step % SLOTS), MODE_TRAIN, 1e-4,
-                             &err), &err);
+    check(b->backend->submit(b->plan, slot, MODE_TRAIN, 1e-4, &err), &err);
 }
 
 static void collect(struct bench *b, int64_t step)
@@ -199,6 +212,7 @@ static void collect(struct bench *b, int64_t step)
     struct error err = { 0 };
 
     check(b->backend->collect(b->plan, &r, &err), &err);
+    b->last_millis = r.millis;
     if (step < 0)
         return;
     b->millis[step] = r.millis;
@@ -206,18 +220,26 @@ static void collect(struct bench *b, int64_t step)
     b->loss = r.loss;
 }
 
-// Seconds of n steps, the first numbered `from` (below 0: warming up).
+// Seconds of n steps, the first numbered `from` (below 0: warming up), handed
+// over and collected as an epoch's are (worker/epoch.c).
 static double run(struct bench *b, int64_t from, int64_t n)
 {
     double start = clock_seconds();
     int64_t base = from + b->a.warmup;  // slots take turns from 0
+    int64_t given = 0, taken = 0;
 
-    submit(b, base);
-    for (int64_t i = 1; i < n; i++) {
-        submit(b, base + i);
-        collect(b, from + i - 1);
+    while (taken < n) {
+        int lag = rig_lag(&b->rig, b->last_millis);
+        bool give = given < n && given - taken <= lag;
+        bool take = !give || given - taken >= lag;
+
+        if (give)
+            submit(b, base + given);
+        if (take)
+            collect(b, from + taken);
+        given += give;
+        taken += take;
     }
-    collect(b, from + n - 1);
     return clock_seconds() - start;
 }
 
@@ -232,24 +254,26 @@ int main(int argc, char **argv)
 {
     struct bench b = { .a = parse(argc, argv) };
 
-    b.backend = open_module(b.a.module);
+    open_module(&b);
     b.graph = build(&b.a);
     b.taps = xcalloc((size_t)b.graph->n_taps + 1, sizeof *b.taps);
     b.millis = xcalloc((size_t)b.a.steps, sizeof *b.millis);
     open_plan(&b);
-    if (b.a.warmup > 0)
-        run(&b, -b.a.warmup, b.a.warmup);
+    run(&b, -b.a.warmup, b.a.warmup);
     double seconds = run(&b, 0, b.a.steps);
     double tap_millis = b.tap_millis / b.a.steps;
     qsort(b.millis, (size_t)b.a.steps, sizeof *b.millis, by_size);
     float median = b.millis[b.a.steps / 2];
-    printf("{\"program\": \"gradwatch\", \"arch\": \"%s\", \"skip\": %s, "
+    printf("{\"program\": \"gradwatch\", \"device\": \"%s\", "
+           "\"arch\": \"%s\", \"width\": %s, \"skip\": %s, "
            "\"size\": %d, \"batch\": %d, \"precision\": \"%s\", "
-           "\"record\": \"%s\", \"images_per_second\": %.1f, "
+           "\"record\": \"%s\", \"slots\": %d, \"ahead\": %d, "
+           "\"images_per_second\": %.1f, "
            "\"step_millis\": %.4f, \"tap_millis\": %.4f, "
            "\"compile_seconds\": %.2f, \"bytes\": %zu, \"loss\": %.4f}\n",
-           b.a.arch, b.a.skip ? "true" : "false", b.a.size, b.a.batch,
-           b.a.precision, b.a.record, b.a.batch * b.a.steps / seconds,
+           b.name, b.a.arch, b.a.width, b.a.skip ? "true" : "false",
+           b.a.size, b.a.batch, b.a.precision, b.a.record, b.rig.slots,
+           rig_lag(&b.rig, b.last_millis), b.a.batch * b.a.steps / seconds,
            (double)median, tap_millis, b.compile_seconds, b.plan->bytes,
            b.loss);
     b.backend->destroy(b.plan);

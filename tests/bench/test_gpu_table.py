@@ -38,6 +38,10 @@ for e in (1, 2):
     print(json.dumps({{"type": "epoch", "images": 100 * e,
                       "duration_seconds": 0.25, "recording_share": 0.01}}))
 """
+TEXTURES = """#!{python}
+import os, sys
+os.mkdir(sys.argv[1])
+"""
 SMI = """#!{python}
 print("NVIDIA H200, 1.2.3, 143771 MiB")
 """
@@ -49,6 +53,7 @@ class Table(unittest.TestCase):
         cls.folder = tempfile.TemporaryDirectory()
         for path, text in (("tests/bench/bench_gpu", OURS), ("peer", PEER),
                            ("worker/gradwatch-train", TRAIN),
+                           ("worker/gradwatch-textures", TEXTURES),
                            ("bin/nvidia-smi", SMI)):
             path = os.path.join(cls.folder.name, path)
             os.makedirs(os.path.dirname(path), exist_ok=True)
@@ -97,9 +102,4 @@ class Table(unittest.TestCase):
 
 
 if __name__ == "__main__":
-    try:
-        import PIL                                              # noqa: F401
-    except ImportError:
-        print("skipped: Pillow is not installed")
-        sys.exit(77)
     unittest.main()
