@@ -76,7 +76,8 @@ __device__ static inline struct place place_of(struct columns a)
 }
 
 // Adds x over the threads above each other; threadIdx.y 0 has the sums then.
-// room is shared, THREADS * V floats. Every thread of the block calls it.
+// room is shared, THREADS * V floats. Every thread of the block calls it, and
+// may again at once: in the end each has read no numbers but its own.
 template <int V>
 __device__ static inline void sum_down(float x[V], float *room)
 {
@@ -97,7 +98,6 @@ __device__ static inline void sum_down(float x[V], float *room)
     }
     for (int i = 0; i < V; i++)
         x[i] = mine[i];
-    __syncthreads();
 }
 
 // Whether this is the last block of its slab to arrive: then what all of them

@@ -2,7 +2,8 @@
 #pragma once
 #include <launch.cuh>
 
-// *out = the sum of x over the block. Every thread calls it; at most 256.
+// *out = the sum of x over the block, by thread 0. Every thread calls it; at
+// most 256; again only behind a __syncthreads().
 __device__ static inline void sum_block(double *out, double x)
 {
     __shared__ double room[8];

@@ -84,23 +84,21 @@ extern "C" void launch_tap_sums(const struct tap_segment *s, int n, int most,
 }
 
 // Everyone calls it; thread 0 gets the sum.
-__device__ static double sum_partials(const double *x, int n, double *room)
+__device__ static double sum_partials(const double *x, int n)
 {
-    double sum = 0;
+    double sum = 0, total = 0;
 
     for (int i = (int)threadIdx.x; i < n; i += THREADS)
         sum += x[i];
-    sum_block(room, sum);
-    __syncthreads();
-    return *room;
+    sum_block(&total, sum);
+    return total;
 }
 
 // The same of the norms of parts.
-__device__ static double sum_norms(const double *x, const struct tap_segment &s,
-                                   double *room)
+__device__ static double sum_norms(const double *x, const struct tap_segment &s)
 {
     int each = s.count / s.parts;
-    double sum = 0;
+    double sum = 0, total = 0;
 
     for (int i = (int)threadIdx.x; i < s.parts; i += THREADS) {
         double squares = 0;
@@ -109,9 +107,8 @@ __device__ static double sum_norms(const double *x, const struct tap_segment &s,
             squares += x[i * each + k];
         sum += sqrt(squares);
     }
-    sum_block(room, sum);
-    __syncthreads();
-    return *room;
+    sum_block(&total, sum);
+    return total;
 }
 
 __device__ static double measured(const struct tap_segment &s, double total,
@@ -134,7 +131,6 @@ tap_finish_kernel(double *out, const struct tap_segment *segments, int n,
                   const double *partials, struct score *result,
                   const struct score *score)
 {
-    __shared__ double room[2];
     double sum = 0;
 
     if (blockIdx.x == 0 && threadIdx.x == 0 && result)
@@ -144,10 +140,12 @@ tap_finish_kernel(double *out, const struct tap_segment *segments, int n,
     struct tap_segment s = segments[blockIdx.x];
     int half = s.kind == TAP_STD ? s.count / 2 : s.count;
     double total = s.kind == TAP_SAMPLES
-                 ? sum_norms(partials + s.first, s, &room[0])
-                 : sum_partials(partials + s.first, half, &room[0]);
-    if (s.kind == TAP_STD)
-        sum = sum_partials(partials + s.first + half, half, &room[1]);
+                 ? sum_norms(partials + s.first, s)
+                 : sum_partials(partials + s.first, half);
+    if (s.kind == TAP_STD) {
+        __syncthreads();
+        sum = sum_partials(partials + s.first + half, half);
+    }
     if (threadIdx.x == 0)
         out[blockIdx.x] = measured(s, total, sum);
 }

@@ -14,7 +14,7 @@ __device__ static inline struct best better(struct best a, struct best b)
     return a;
 }
 
-// Over the block; everyone gets the result. room is shared.
+// Over the block; everyone gets the result. room is shared, and used once.
 __device__ static struct best largest(struct best mine, struct best *room)
 {
     int t = (int)threadIdx.x;
@@ -26,11 +26,10 @@ __device__ static struct best largest(struct best mine, struct best *room)
             room[t] = better(room[t], room[t + half]);
         __syncthreads();
     }
-    mine = room[0];
-    __syncthreads();
-    return mine;
+    return room[0];
 }
 
+// The same, and room can be used again.
 template <typename N> __device__ static N sum_row(N mine, N *room)
 {
     int t = (int)threadIdx.x;
@@ -47,13 +46,14 @@ template <typename N> __device__ static N sum_row(N mine, N *room)
     return mine;
 }
 
+// Whether this is the last block to arrive: then what thread 0 of each of them
+// wrote before can be read. Puts the counter back to 0.
 __device__ static bool last_row(unsigned *counter)
 {
     __shared__ bool last;
 
-    __threadfence();
-    __syncthreads();
     if (threadIdx.x == 0) {
+        __threadfence();
         last = atomicAdd(counter, 1u) == gridDim.x - 1;
         if (last)
             *counter = 0;

@@ -5,11 +5,12 @@
  *
  * Blocks run in order, and so do a block's threads from one meeting to the
  * next; with GRADWATCH_EMULATED_BACKWARDS the last comes first, so that who
- * relies on an order, or lacks a __syncthreads(), has other results one way or
- * the other.
+ * relies on an order has other results one way or the other. Who lacks a
+ * __syncthreads() and has the same ones is found by races.cpp.
  * A grid that a card would not start aborts the program.
  */
 #include <launch.cuh>
+#include "races.h"
 
 #include <csetjmp>
 #include <cstdio>
@@ -61,6 +62,17 @@ uint64_t emulate_shuffle(uint64_t mine, int down)
     return got;
 }
 
+bool fibers_private(const void *p)
+{
+    const void *const seen[] = { &threadIdx, &blockIdx, &blockDim, &gridDim };
+    const char *at = (const char *)p;
+
+    for (const void *one : seen)
+        if (at >= (const char *)one && at < (const char *)one + sizeof(dim3))
+            return true;
+    return at >= stacks[0] && at < stacks[MOST_THREADS];
+}
+
 // A fiber runs one thread after the other, of all blocks.
 static void run_threads()
 {
@@ -86,6 +98,7 @@ static void enter(int t)
 static void resume(int t)
 {
     now = t;
+    races_thread(t);
     threadIdx.x = (unsigned)t % blockDim.x;
     threadIdx.y = (unsigned)t / blockDim.x % blockDim.y;
     threadIdx.z = (unsigned)t / blockDim.x / blockDim.y;
@@ -120,6 +133,7 @@ static void run_block()
 
     for (int t = 0; t < n_threads; t++)
         fibers[t].state = READY;
+    races_block();
     while (left > 0) {
         int freed = 0;
 
@@ -134,7 +148,10 @@ static void run_block()
         for (int t = 0; t < n_threads; t += WARP)
             freed += release(t, t + WARP < n_threads ? t + WARP : n_threads,
                              AT_WARP);
-        freed += release(0, n_threads, AT_BLOCK);
+        int met = release(0, n_threads, AT_BLOCK);
+        if (met)
+            races_barrier();
+        freed += met;
         if (left > 0 && freed == 0) {
             fprintf(stderr, "threads of a block wait for each other in "
                     "different places\n");
@@ -167,6 +184,7 @@ void emulate_grid(dim3 grid, dim3 block, const std::function<void()> &thread)
     n_threads = (int)(block.x * block.y * block.z);
     body = &thread;
     backwards = getenv("GRADWATCH_EMULATED_BACKWARDS");
+    races_grid(n_threads);
     for (uint64_t i = 0; i < blocks; i++) {
         uint64_t b = backwards ? blocks - 1 - i : i;
 
@@ -175,4 +193,5 @@ void emulate_grid(dim3 grid, dim3 block, const std::function<void()> &thread)
         blockIdx.z = (unsigned)(b / grid.x / grid.y);
         run_block();
     }
+    races_thread(-1);
 }

@@ -3,8 +3,8 @@
  *
  * Blocks run one after the other; the threads of a block are fibers that meet
  * at __syncthreads() and in warp shuffles. A block whose threads wait for each
- * other in different places aborts the program, as it would hang a card. What
- * this cannot find: races between blocks, and what cuDNN does.
+ * other in different places aborts the program, as it would hang a card; races
+ * are found by races.cpp.
  */
 #pragma once
 #include <cmath>
@@ -32,7 +32,7 @@ extern uint3 threadIdx, blockIdx;
 extern dim3 blockDim, gridDim;
 
 void __syncthreads();
-static inline void __threadfence() { }
+void __threadfence();
 
 // Puts 8 bytes into the warp's slots, waits for the other lanes and gives those
 // of the lane `down` further on, or its own when there is none.
@@ -52,13 +52,7 @@ static T __shfl_down_sync(unsigned, T x, int down)
 
 template <typename T> static T __ldcg(const T *x) { return *x; }
 
-static inline unsigned atomicAdd(unsigned *x, unsigned y)
-{
-    unsigned old = *x;
-
-    *x += y;
-    return old;
-}
+unsigned atomicAdd(unsigned *x, unsigned y);
 
 // Runs it now, or when the graph that is being captured runs: then as late as
 // the events between streams allow, so that a missing one shows.
