@@ -16,15 +16,11 @@ extern const struct backend backend_cuda;
 static const int32_t labels[] = { 3, 0, 4, 1 };
 enum { BATCH = 4, SIZE = 16, ONE = SIZE * SIZE * 3 };
 
-// ResNet-18 at an eighth of its width, every layer's gradient recorded.
-static struct graph *net(bool skip, int batch)
+// Every layer's gradient is recorded.
+static struct graph *net_of(const struct net_opts *o)
 {
-    struct net_opts o = { .arch = "resnet18", .width = 0.125, .classes = 10,
-        .batch = batch, .image_size = SIZE,
-        .skip = { skip, skip, skip, skip },
-        .input = { { 0.5f, 0.4f, 0.3f }, { 0.2f, 0.3f, 0.4f } } };
     struct error err = { 0 };
-    struct graph *g = net_build(&o, &err);
+    struct graph *g = net_build(o, &err);
 
     if (!g)
         fail_msg("%s", err.text);
@@ -36,6 +32,17 @@ static struct graph *net(bool skip, int batch)
             graph_tap(g, g->nodes[i].param[0], SIDE_VALUE);
         }
     return g;
+}
+
+// ResNet-18 at an eighth of its width.
+static struct graph *net(bool skip, int batch)
+{
+    struct net_opts o = { .arch = "resnet18", .width = 0.125, .classes = 10,
+        .batch = batch, .image_size = SIZE,
+        .skip = { skip, skip, skip, skip },
+        .input = { { 0.5f, 0.4f, 0.3f }, { 0.2f, 0.3f, 0.4f } } };
+
+    return net_of(&o);
 }
 
 static struct plan *compile_with(const struct backend *b, const struct graph *g,
@@ -71,7 +78,8 @@ static double norms_off(const double *is, const double *want, int n)
 
 // Two steps against the reference device. In float32 the first one agrees to
 // some 1e-4: 20 layers with their norms, and relu masks that flip. bf16 has 8
-// bits, and 20 layers of them: magnitudes, within a factor of two.
+// bits, and 20 layers of them: magnitudes, within a factor of two. TF32 has 11
+// where things are multiplied, and all 24 elsewhere.
 static void whole_net(bool skip, enum precision precision, double tolerance)
 {
     struct graph *g = net(skip, BATCH);
@@ -116,6 +124,37 @@ static void test_bf16_keeps_magnitudes(void **state)
     whole_net(true, PREC_BF16, 0.1);
 }
 
+// Without norms and skips gradients shrink by some 0.4 a layer. What arrives at
+// the first one is still seen, in each precision: to a quarter, as roundings of
+// 49 layers in bf16, and the relu masks that they flip, leave it.
+static void test_vanishing_gradients_are_seen(void **state)
+{
+    struct net_opts o = { .arch = "resnet50", .width = 0.125, .classes = 10,
+        .norm = NORM_NONE, .batch = BATCH, .image_size = SIZE,
+        .input = { { 0.5f, 0.4f, 0.3f }, { 0.2f, 0.3f, 0.4f } } };
+    struct graph *g = net_of(&o);
+    double *want = xcalloc((size_t)g->n_taps, sizeof *want);
+    double *is = xcalloc((size_t)g->n_taps, sizeof *is);
+    float *x = images_of(g, 1);
+
+    (void)state;
+    struct plan *ref = compile_with(&backend_reference, g,
+                                    (struct plan_opts){ 0 });
+    step(ref, MODE_GRAD, 0, x, labels, want);
+    ref->backend->destroy(ref);
+    assert_true(want[0] > 0 && want[0] < 1e-19);
+    for (int p = PREC_F32; p <= PREC_BF16; p++) {
+        struct plan *gpu = compile_with(&backend_cuda, g, (struct plan_opts){
+            .precision = (enum precision)p });
+        step(gpu, MODE_GRAD, 0, x, labels, is);
+        for (int i = 0; i < g->n_taps; i++)
+            close_to(is[i], want[i], (p == PREC_F32 ? 1e-4 : 0.25) * want[i]);
+        gpu->backend->destroy(gpu);
+    }
+    graph_free(g);
+    free(want), free(is), free(x);
+}
+
 // ---- the same twice ---------------------------------------------------------
 
 // Loss and norms of three steps.
@@ -132,6 +171,18 @@ static double *history(const struct graph *g, struct plan_opts o)
     plan->backend->destroy(plan);
     free(x);
     return all;
+}
+
+static void test_tf32_is_between(void **state)
+{
+    (void)state;
+    whole_net(true, PREC_TF32, 0.02);
+    struct graph *g = net(true, BATCH);
+    double *f32 = history(g, (struct plan_opts){ 0 });
+    double *tf32 = history(g, (struct plan_opts){ .precision = PREC_TF32 });
+    assert_true(f32[0] != tf32[0]);     // it is not f32 after all
+    free(f32), free(tf32);
+    graph_free(g);
 }
 
 // What runs beside the main stream may run as early or as late as it likes, and
@@ -171,8 +222,6 @@ static void test_the_same_bits_twice(void **state)
     graph_free(g);
 }
 
-// Fusing and the sharing of memory change how, not what: float32's roundings
-// differ in a few places.
 // Statistics out of a convolution's epilogue, as cuDNN may offer them, are the
 // same but for float32's rounding, which bf16 makes some 1e-3 of in places.
 // (On a card, which decides for itself, both histories are the same.)
@@ -192,6 +241,8 @@ static void test_sums_in_passing(void **state)
     graph_free(g);
 }
 
+// Fusing and the sharing of memory change how, not what: float32's roundings
+// differ in a few places.
 static void test_fused_is_unfused(void **state)
 {
     struct graph *g = net(true, BATCH);
@@ -369,6 +420,8 @@ int main(void)
         cmocka_unit_test(test_f32_with_skips),
         cmocka_unit_test(test_f32_without_skips),
         cmocka_unit_test(test_bf16_keeps_magnitudes),
+        cmocka_unit_test(test_tf32_is_between),
+        cmocka_unit_test(test_vanishing_gradients_are_seen),
         cmocka_unit_test(test_the_same_bits_twice),
         cmocka_unit_test(test_order_does_not_matter),
         cmocka_unit_test(test_sums_in_passing),

@@ -1,5 +1,6 @@
 /* tests/emulate/dnn.cpp: gpu/dnn.h and gpu/blas.h in plain loops, in place of
- * cuDNN and cuBLAS. Workspaces and what is overwritten are spoilt first, as
+ * cuDNN and cuBLAS. Sums are exact; what is multiplied is rounded to TF32 where
+ * that is allowed. Workspaces and what is overwritten are spoilt first, as
  * libraries do. With GRADWATCH_EMULATED_SUMS there are plans that make sums. */
 #include <launch.cuh>
 
@@ -28,6 +29,24 @@ static void put(void *x, enum elem e, size_t i, double value)
         ((float *)x)[i] = (float)value;
     else
         ((__nv_bfloat16 *)x)[i] = __float2bfloat16((float)value);
+}
+
+// To the nearest number of 10 bits behind the point, as cards do.
+static double rounded(float x, bool tf32)
+{
+    uint32_t bits;
+
+    if (!tf32 || !std::isfinite(x))
+        return x;
+    memcpy(&bits, &x, sizeof x);
+    bits = (bits + 0xfff + (bits >> 13 & 1)) & ~0x1fffu;
+    memcpy(&x, &bits, sizeof x);
+    return x;
+}
+
+static double factor(const struct dnn_conv &a, const void *x, size_t i)
+{
+    return rounded((float)get(x, a.elem, i), a.tf32 && a.elem == ELEM_F32);
 }
 
 // Calls f(x's place, w's, y's) for every product of a convolution.
@@ -61,11 +80,11 @@ static void run_conv(const struct dnn_conv a, void *x, void *w, void *y,
 
     each_product(a, [&](size_t i, size_t j, size_t k) {
         if (a.pass == DNN_FORWARD)
-            sum[k] += get(x, a.elem, i) * get(w, a.elem, j);
+            sum[k] += factor(a, x, i) * factor(a, w, j);
         else if (a.pass == DNN_DX)
-            sum[i] += get(w, a.elem, j) * get(y, a.elem, k);
+            sum[i] += factor(a, w, j) * factor(a, y, k);
         else
-            sum[j] += get(x, a.elem, i) * get(y, a.elem, k);
+            sum[j] += factor(a, x, i) * factor(a, y, k);
     });
     for (size_t i = 0; i < sum.size(); i++)
         put(to[a.pass], a.elem, i, sum[i]);
@@ -154,8 +173,9 @@ static void run_linear(const struct blas_linear a, float *x, float *w, float *y)
     for (size_t r = 0; r < n; r++)
         for (size_t o = 0; o < outs; o++)
             for (size_t i = 0; i < in; i++) {
-                double xi = x[r * in + i], wi = w[o * in + i];
-                double yi = y[r * outs + o];
+                double xi = rounded(x[r * in + i], a.tf32);
+                double wi = rounded(w[o * in + i], a.tf32);
+                double yi = rounded(y[r * outs + o], a.tf32);
 
                 if (a.pass == BLAS_FORWARD)
                     sum[r * outs + o] += xi * wi;
