@@ -5,10 +5,11 @@
  * each load and store they call a function at the end of this file, in place of
  * that sanitizer's own runtime. Of two threads of a block one must have passed
  * a __syncthreads() that the other passed after its access (a shuffle does not
- * count: it orders no memory). Of two blocks of a grid: access, __threadfence(),
- * __syncthreads(), an atomicAdd(); in the other block a later one on the same
- * counter, __syncthreads(), __threadfence(), access. And what a block reads of
- * shared memory it must have written. Else the program says so and aborts.
+ * count: it orders no memory). Of two blocks of a grid: access,
+ * __threadfence(), __syncthreads(), an atomicAdd(); in the other block a later
+ * one on the same counter, __syncthreads(), __threadfence(), access. And what a
+ * block reads of shared memory it must have written. Else the program says so
+ * and aborts.
  *
  * Static memory is a block's shared memory, all other memory the device's.
  */
